@@ -1,0 +1,49 @@
+import type { LakeObject } from './lake-object.ts';
+import type { ApplyOutcome } from './ports/result-store.ts';
+import type { SectionRecord } from './section.ts';
+
+/** What binds a section: its own epoch and build once something of it is applied, else those of its object. */
+export interface SectionBinding {
+  readonly version: string;
+  readonly build: string;
+  readonly epoch: number;
+}
+
+export interface IncomingFrame {
+  readonly object: LakeObject;
+  readonly build: string;
+  readonly epoch: number;
+  readonly digest: string;
+}
+
+/**
+ * Whether a frame (or a section record) counts.
+ *
+ * @param binding `undefined` where the object is not planned (its generation was purged)
+ * @param sectionComplete the ids of its frames are gone: whatever comes was applied before
+ * @param appliedDigest the digest under which the same frame was applied before
+ */
+export function judgeFrame(
+  binding: SectionBinding | undefined,
+  sectionComplete: boolean,
+  appliedDigest: string | undefined,
+  incoming: IncomingFrame,
+): ApplyOutcome {
+  if (binding === undefined || binding.version !== incoming.object.version) return 'stale';
+  if (incoming.epoch !== binding.epoch || incoming.build !== binding.build) return 'stale';
+  if (sectionComplete) return 'duplicate';
+  if (appliedDigest === undefined) return 'applied';
+  return appliedDigest === incoming.digest ? 'duplicate' : 'not-deterministic';
+}
+
+/** A section is complete when the frames applied are exactly those that its record counts. */
+export function isSectionComplete(record: SectionRecord | undefined, appliedByPartition: ReadonlyMap<number, number>): boolean {
+  if (record === undefined) return false;
+  if (appliedByPartition.size !== record.frames.length) return false;
+  return record.frames.every(([partition, frames]) => appliedByPartition.get(partition) === frames);
+}
+
+/** An object is complete when sections 0 to last are. */
+export function isObjectComplete(lastSection: number | null, sectionsComplete: number): boolean {
+  return lastSection !== null && sectionsComplete === lastSection + 1;
+}

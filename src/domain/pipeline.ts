@@ -1,0 +1,196 @@
+import type { Columns, RowOf } from './columns.ts';
+import { DomainError } from './errors.ts';
+import { defaultLimits, type Limits } from './limits.ts';
+import type { Measure, Measures, MeasureValues } from './measure.ts';
+import type { Row } from './row.ts';
+import type { StandardSchema } from './standard-schema.ts';
+import type { Where } from './where.ts';
+
+export type Format = 'csv' | 'jsonl' | 'json' | 'parquet';
+export type Compression = 'none' | 'gzip' | 'zstd';
+export type FrameCodec = 'packed' | 'json';
+
+/** How CSV is written. A TSV is a CSV whose delimiter is a tab. */
+export interface CsvOptions {
+  /** One ASCII character. Default: told from the header among `,` `;` tab and `|`. */
+  readonly delimiter?: string;
+  /** One ASCII character, or `false` where quotes are ordinary text. Default `"`; doubled inside a quoted field. */
+  readonly quote?: string | false;
+  /** `true`: the first row names the columns (default). `false`: they are `column1`, `column2`, … A list names them. */
+  readonly header?: boolean | readonly string[];
+  /** Whether quoted fields may hold newlines. Default `true`; `false` saves a scan of big files before they are split. */
+  readonly multiline?: boolean;
+  /** What a row with too few or too many fields is. Default `'fail'`; `'pad'` fills up with empty fields and drops the rest. */
+  readonly ragged?: 'fail' | 'pad';
+}
+
+export interface Source<C extends Columns, Out> {
+  /** Default: told from content and name, object by object. */
+  readonly format?: Format;
+  /** Default: told from content and name, object by object. */
+  readonly compression?: Compression;
+  readonly csv?: CsvOptions;
+  /** Which columns to read, and optionally their types. Default: all, as they are. */
+  readonly columns?: C;
+  /** Which rows to read; the others are counted as filtered. */
+  readonly where?: Where;
+  /** Any Standard Schema validator (zod, valibot, arktype); it types the row, and a row that it refuses is a failure. */
+  readonly schema?: StandardSchema<Out>;
+  /** For messages from elsewhere: what names a message for ever. The same id is applied once. */
+  readonly id?: (row: Row) => string | number | bigint;
+}
+
+/** What `transform` gave: one message, many, or none. */
+export type MessageOf<Output> = Output extends null | undefined | void ? never : Output extends readonly (infer M)[] ? M : Output;
+
+/** Something worth telling about a group or a message. */
+export interface Finding {
+  /** What kind of finding, for counting and filtering: `late-lane`. */
+  readonly kind: string;
+  readonly message: string;
+  /** Default `info`. */
+  readonly severity?: 'info' | 'warning' | 'critical';
+  /** More about it; plain data. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export interface Analyze<M, A extends Measures> {
+  /** Which group a message belongs to. */
+  readonly groupBy: (message: M) => string | number | bigint;
+  readonly measures: A;
+  /** Worked out from a group's merged measures when results are read. */
+  readonly findings?: (group: string, measures: NoInfer<MeasureValues<A>>) => readonly Finding[] | Finding | null | undefined;
+  /** A finding about one message, kept with its position. */
+  readonly flag?: (message: M) => Finding | null | undefined;
+}
+
+export interface PipelineDeclaration<C extends Columns, Out, Output, A extends Measures> {
+  /** Letters, digits, `-` and `_`; up to 64. */
+  readonly name: string;
+  /** A whole number from 1. Raise it when declared data changes: the new results stand beside the old ones. */
+  readonly version: number;
+  readonly source: Source<C, Out>;
+  /** Pure: the same row always gives the same messages. Throw a `DomainError` to reject the row. */
+  readonly transform: (row: unknown extends Out ? RowOf<C> : Out) => Output;
+  /** Which partition a message goes to: equal values, same partition. Default: whole frames are dealt round. */
+  readonly partitionBy?: (message: NoInfer<MessageOf<Output>>) => string | number | bigint;
+  readonly analyze: {
+    readonly groupBy: (message: NoInfer<MessageOf<Output>>) => string | number | bigint;
+    readonly measures: A;
+    readonly findings?: (group: string, measures: NoInfer<MeasureValues<A>>) => readonly Finding[] | Finding | null | undefined;
+    readonly flag?: (message: NoInfer<MessageOf<Output>>) => Finding | null | undefined;
+  };
+  /** Logical partitions, 1 to 4,096. Default 32. */
+  readonly partitions?: number;
+  /** How messages travel. Default `packed`; `json` is gzipped JSON Lines that other readers understand. */
+  readonly frames?: FrameCodec;
+  readonly limits?: Partial<Limits>;
+}
+
+const PIPELINE = Symbol.for('sluice.pipeline');
+
+/** A pipeline as the use cases see it: checked, with every default filled in. */
+export interface Pipeline<M = unknown, A extends Measures = Measures> {
+  readonly [PIPELINE]: true;
+  readonly name: string;
+  readonly version: number;
+  readonly source: Source<Columns, unknown>;
+  readonly transform: (row: Row) => unknown;
+  readonly partitionBy: ((message: M) => string | number | bigint) | undefined;
+  readonly analyze: Analyze<M, A>;
+  readonly partitions: number;
+  readonly frames: FrameCodec;
+  readonly limits: Limits;
+}
+
+/** A pipeline whose use cases do not care what its messages are. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyPipeline = Pipeline<any, any>;
+
+/** The names of measures that read something else than the pipeline's messages. */
+type Misfits<M, A> = { [Name in keyof A]: A[Name] extends Measure<infer Read, unknown> ? ([M] extends [Read] ? never : Name) : never }[keyof A];
+
+/** In place of a pipeline, where a measure reads another type than `transform` returns: `satisfies AnyPipeline` shows it. */
+export interface MeasureReadsAnotherMessage<Name> {
+  readonly error: 'this measure reads a message of another type than transform returns';
+  readonly measure: Name;
+}
+
+/**
+ * Declares a pipeline. It is checked at once, so that a mistake is told where the file is loaded and not row by
+ * row.
+ *
+ * @throws DomainError `E_PIPELINE_INVALID`, naming the field.
+ */
+export function definePipeline<const C extends Columns, Out, Output, A extends Measures>(
+  declaration: PipelineDeclaration<C, Out, Output, A>,
+): [Misfits<MessageOf<Output>, A>] extends [never]
+  ? Pipeline<MessageOf<Output>, A>
+  : MeasureReadsAnotherMessage<Misfits<MessageOf<Output>, A>> {
+  const pipeline: AnyPipeline = {
+    [PIPELINE]: true,
+    name: declaration.name,
+    version: declaration.version,
+    source: declaration.source as Source<Columns, unknown>,
+    transform: declaration.transform as (row: Row) => unknown,
+    partitionBy: declaration.partitionBy as AnyPipeline['partitionBy'],
+    analyze: declaration.analyze,
+    partitions: declaration.partitions ?? 32,
+    frames: declaration.frames ?? 'packed',
+    limits: { ...defaultLimits, ...declaration.limits },
+  };
+  checkPipeline(pipeline);
+  return Object.freeze(pipeline) as never;
+}
+
+export function isPipeline(value: unknown): value is AnyPipeline {
+  return typeof value === 'object' && value !== null && (value as { [PIPELINE]?: unknown })[PIPELINE] === true;
+}
+
+function checkPipeline(pipeline: AnyPipeline): void {
+  const { name, version, source, analyze, partitions, limits } = pipeline;
+  require(typeof name === 'string' && /^[\w-]{1,64}$/.test(name), 'name', 'must be 1 to 64 letters, digits, - or _');
+  require(Number.isSafeInteger(version) && version >= 1, 'version', 'must be a whole number from 1');
+  require(typeof source === 'object' && source !== null, 'source', 'is missing');
+  requireOneOf(source.format, ['csv', 'jsonl', 'json', 'parquet'], 'source.format');
+  requireOneOf(source.compression, ['none', 'gzip', 'zstd'], 'source.compression');
+  requireOneOf(pipeline.frames, ['packed', 'json'], 'frames');
+  requireFunction(pipeline.transform, 'transform');
+  if (pipeline.partitionBy !== undefined) requireFunction(pipeline.partitionBy, 'partitionBy');
+  if (source.id !== undefined) requireFunction(source.id, 'source.id');
+  checkCsv(source.csv);
+  require(Number.isSafeInteger(partitions) && partitions >= 1 && partitions <= 4096, 'partitions', 'must be 1 to 4,096');
+  for (const [limit, value] of Object.entries(limits)) {
+    require(Object.hasOwn(defaultLimits, limit), `limits.${limit}`, 'is not a limit');
+    require(Number.isSafeInteger(value) && value >= 1, `limits.${limit}`, 'must be a whole number from 1');
+  }
+  require(typeof analyze === 'object' && analyze !== null, 'analyze', 'is missing');
+  requireFunction(analyze.groupBy, 'analyze.groupBy');
+  if (analyze.findings !== undefined) requireFunction(analyze.findings, 'analyze.findings');
+  if (analyze.flag !== undefined) requireFunction(analyze.flag, 'analyze.flag');
+  require(typeof analyze.measures === 'object' && analyze.measures !== null, 'analyze.measures', 'is missing');
+  for (const [measure, value] of Object.entries(analyze.measures as Measures)) {
+    require(typeof value?.kind === 'string', `analyze.measures.${measure}`, 'must be made by count(), sum(), … of sluice');
+  }
+}
+
+function checkCsv(csv: CsvOptions | undefined): void {
+  if (csv === undefined) return;
+  const oneByte = (text: unknown): boolean => typeof text === 'string' && /^[\x01-\x7f]$/.test(text) && !/[\r\n]/.test(text);
+  if (csv.delimiter !== undefined) require(oneByte(csv.delimiter), 'source.csv.delimiter', 'must be one ASCII character');
+  if (csv.quote !== undefined && csv.quote !== false) require(oneByte(csv.quote), 'source.csv.quote', 'must be one ASCII character or false');
+  if (csv.quote !== undefined) require(csv.quote !== (csv.delimiter ?? ','), 'source.csv.quote', 'must differ from the delimiter');
+  requireOneOf(csv.ragged, ['fail', 'pad'], 'source.csv.ragged');
+}
+
+function requireFunction(value: unknown, field: string): void {
+  require(typeof value === 'function', field, 'must be a function');
+}
+
+function requireOneOf(value: unknown, allowed: readonly string[], field: string): void {
+  require(value === undefined || allowed.includes(value as string), field, `must be one of ${allowed.join(', ')}`);
+}
+
+function require(holds: boolean, field: string, problem: string): void {
+  if (!holds) throw new DomainError(`${field} ${problem}`, { code: 'E_PIPELINE_INVALID' });
+}

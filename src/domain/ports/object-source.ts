@@ -1,0 +1,31 @@
+import type { ByteRange, LakeObject, ObjectName } from '../lake-object.ts';
+
+/** The lake: lists objects and reads stretches of their bytes. Formats live above it. */
+export interface ObjectSource {
+  readonly capabilities: ObjectSourceCapabilities;
+
+  /**
+   * The objects at a place, in ascending order of key (by UTF-16 code unit).
+   *
+   * @param location a bucket and prefix, a folder, a file or a glob: whatever the provider reads
+   * @throws DomainError `E_OBJECT_NOT_FOUND` where a single named object does not exist
+   */
+  list(location: string, signal: AbortSignal): AsyncIterable<LakeObject>;
+
+  /** @throws DomainError `E_OBJECT_NOT_FOUND` */
+  stat(name: ObjectName, signal: AbortSignal): Promise<LakeObject>;
+
+  /**
+   * The bytes of a stretch, in chunks of the provider's choice, none empty. A consumer that stops early releases
+   * whatever is open.
+   *
+   * @throws DomainError `E_OBJECT_CHANGED` where the object is not the version that was asked for any more
+   * @throws DomainError `E_OBJECT_NOT_FOUND`
+   */
+  read(object: LakeObject, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+export interface ObjectSourceCapabilities {
+  /** When a change of an object's content is noticed: at the next `read`, or only at the next `stat` or `list`. */
+  readonly detectsChange: 'on-read' | 'on-stat';
+}

@@ -1,0 +1,39 @@
+/** The stream: takes frames, packed as records. */
+export interface RecordSink {
+  readonly capabilities: RecordSinkCapabilities;
+
+  /**
+   * Puts a batch. Partial success is the normal case: there is one outcome per record, in the records' order.
+   * Rejects only where nothing at all is known of the batch.
+   *
+   * @throws InfrastructureError the batch as a whole may or may not have been accepted
+   */
+  put(records: readonly SinkRecord[], signal: AbortSignal): Promise<readonly PutOutcome[]>;
+}
+
+export interface SinkRecord {
+  /** Records of one partition keep their order as long as only one batch with them is in flight. */
+  readonly partition: number;
+  readonly data: Uint8Array;
+}
+
+export type PutOutcome =
+  | { readonly accepted: true }
+  | {
+      readonly accepted: false;
+      /** `throttled`: later; `too-large`: never; `failed`: something else, see `message`. */
+      readonly reason: 'throttled' | 'too-large' | 'failed';
+      readonly retryable: boolean;
+      readonly message: string;
+    };
+
+export interface RecordSinkCapabilities {
+  /** One record's data, in bytes. */
+  readonly maxRecordBytes: number;
+  /** Records in one `put`. */
+  readonly maxBatchRecords: number;
+  /** Data in one `put`, in bytes. */
+  readonly maxBatchBytes: number;
+  /** Whether records of one batch and partition keep their order. */
+  readonly ordered: boolean;
+}

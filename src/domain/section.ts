@@ -1,0 +1,57 @@
+import type { LakeObject } from './lake-object.ts';
+
+/** Sections `from` to `to`, both in; `to` is `null` where the last section is only known once it has been read. */
+export interface SectionRange {
+  readonly from: number;
+  readonly to: number | null;
+}
+
+/** How an object divides into sections; follows from the object and the generation alone. */
+export interface ObjectLayout {
+  /** Index of the last section, or `null` where only reading to the end tells (gzip, one JSON array). */
+  readonly lastSection: number | null;
+  /** Whether reading can begin at any section, or only at the first. */
+  readonly splittable: boolean;
+}
+
+/** Sections of text with a known length: an empty object has one empty section. */
+export function lastTextSection(bytes: number, sectionBytes: number): number {
+  return Math.max(0, Math.ceil(bytes / sectionBytes) - 1);
+}
+
+/** What a section sends last, on its control partition. */
+export interface SectionRecord {
+  readonly section: number;
+  /** Whether the object ends with this section. */
+  readonly last: boolean;
+  /** Byte offset (row number in Parquet) of the first record of the next section. Reading can go on there. */
+  readonly next: number;
+  /** All rows of the section: pruned + filtered + failed + transformed. */
+  readonly rows: number;
+  /** Rows that were never decoded, because statistics showed that none can match. */
+  readonly pruned: number;
+  /** Rows that `where` refused. */
+  readonly filtered: number;
+  /** Rows that could not be read or transformed. */
+  readonly failed: number;
+  readonly transformed: number;
+  /** Messages that the transformed rows gave. */
+  readonly messages: number;
+  /** Frames sent, by partition: `[partition, frames]`, in order of partition, without those that got none. */
+  readonly frames: readonly (readonly [partition: number, frames: number])[];
+}
+
+/** Work for `transform`: consecutive sections of one object. */
+export interface Task {
+  readonly id: string;
+  readonly run: string;
+  readonly generation: string;
+  readonly build: string;
+  readonly epoch: number;
+  readonly object: LakeObject;
+  readonly sections: SectionRange;
+  /** Where the first record of the first section starts, if that is known. */
+  readonly start: number | null;
+  /** Sections within the range that are complete: read past, never sent. */
+  readonly done: readonly number[];
+}
