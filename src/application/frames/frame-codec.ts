@@ -1,0 +1,124 @@
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib';
+import { InfrastructureError, messageOf } from '../../domain/errors.ts';
+import { FRAME_FORMAT, type Frame, type FrameBody, type FrameHeader, type FrameOrigin, type PackedFrame } from '../../domain/frame.ts';
+import type { FrameCodec } from '../../domain/pipeline.ts';
+import { fromTaggedJson, toTaggedJson } from '../values/tagged-json.ts';
+import { decodeValue } from '../values/value-reader.ts';
+import { encodeValue } from '../values/value-writer.ts';
+import { createMessageEncoding } from './message-encoding.ts';
+
+/** A frame before it is packed: its body is encoded already. */
+export interface FrameDraft {
+  readonly generation: string;
+  readonly build: string;
+  readonly run: string;
+  readonly origin: FrameOrigin;
+  readonly partition: number;
+  readonly body: FrameBody['kind'];
+  readonly codec: FrameCodec;
+  readonly bytes: Uint8Array;
+  readonly digest: string;
+}
+
+/**
+ * On the wire a `packed` frame is `SLF1`, the length of its header (4 bytes, big end first), the header as
+ * JSON, and the body compressed with zstd. A `json` frame is gzip over lines: the header, then the body.
+ */
+const MAGIC = Buffer.from('SLF1', 'latin1');
+const GZIP_MAGIC = 0x1f8b;
+const HEADER_AT = MAGIC.length + 4;
+
+/** A frame holds about a megabyte; more than this after decompression is an attack or an accident. */
+export const MAX_BODY_BYTES = 256 * 1024 * 1024;
+
+const compressZstd = promisify(zstdCompress);
+const decompressZstd = promisify(zstdDecompress);
+const compressGzip = promisify(gzip);
+const decompressGzip = promisify(gunzip);
+
+// The default levels cost three times the time for a sixth of the bytes: docs/design.md, "Frames".
+const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const GZIP = { level: 1 };
+
+export function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 32);
+}
+
+/** Encodes a body that is not made of messages alone. */
+export function encodeBody(body: Exclude<FrameBody, { kind: 'messages' }>, codec: FrameCodec): { bytes: Uint8Array; digest: string } {
+  const bytes = codec === 'packed' ? encodeValue(body) : Buffer.from(`${toTaggedJson(body)}\n`, 'utf8');
+  return { bytes, digest: digestOf(encodeValue(identityOf(body))) };
+}
+
+/** Texts of errors may hold addresses or times: two tries of the same section must not differ by them. */
+function identityOf(body: FrameBody): unknown {
+  if (body.kind !== 'failures') return body;
+  return body.failures.map(({ id, stage, code, rows, payload }) => ({ id, stage, code, rows, payload }));
+}
+
+export async function packFrame(draft: FrameDraft): Promise<PackedFrame> {
+  const { bytes, ...described } = draft;
+  const compression = draft.codec === 'packed' ? 'zstd' : 'gzip';
+  const header: FrameHeader = { format: FRAME_FORMAT, ...described, compression };
+  const headerText = JSON.stringify(header);
+  if (compression === 'gzip') {
+    return { header, bytes: await compressGzip(Buffer.concat([Buffer.from(`${headerText}\n`, 'utf8'), bytes]), GZIP) };
+  }
+  const headerBytes = Buffer.from(headerText, 'utf8');
+  const prefix = Buffer.alloc(HEADER_AT);
+  MAGIC.copy(prefix);
+  prefix.writeUInt32BE(headerBytes.length, MAGIC.length);
+  return { header, bytes: Buffer.concat([prefix, headerBytes, await compressZstd(bytes, ZSTD)]) };
+}
+
+/** @throws InfrastructureError `E_FRAME_CORRUPT` where the record is no frame, or another one than its digest says */
+export async function unpackFrame(record: Uint8Array): Promise<Frame> {
+  const buffer = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
+  const { header, bytes } = await open(buffer);
+  if (header.format !== FRAME_FORMAT) throw corrupt(`its format is ${String(header.format)}, this Sluice reads ${FRAME_FORMAT}`);
+  const body = decodeBody(header, bytes);
+  const digest = body.kind === 'messages' ? digestOf(bytes) : digestOf(encodeValue(identityOf(body)));
+  if (digest !== header.digest) throw corrupt('its digest does not match');
+  return { header, body };
+}
+
+async function open(buffer: Buffer): Promise<{ header: FrameHeader; bytes: Uint8Array }> {
+  try {
+    if (buffer.length >= 2 && buffer.readUInt16BE(0) === GZIP_MAGIC) {
+      const text = await decompressGzip(buffer, { maxOutputLength: MAX_BODY_BYTES });
+      const line = text.indexOf(0x0a);
+      return { header: parseHeader(text.subarray(0, line)), bytes: text.subarray(line + 1) };
+    }
+    if (buffer.length < HEADER_AT || !buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt('it does not start like one');
+    const bodyAt = HEADER_AT + buffer.readUInt32BE(MAGIC.length);
+    if (bodyAt > buffer.length) throw corrupt('it is cut off');
+    const header = parseHeader(buffer.subarray(HEADER_AT, bodyAt));
+    return { header, bytes: await decompressZstd(buffer.subarray(bodyAt), { maxOutputLength: MAX_BODY_BYTES }) };
+  } catch (thrown) {
+    if (thrown instanceof InfrastructureError) throw thrown;
+    throw corrupt(messageOf(thrown), thrown);
+  }
+}
+
+function parseHeader(bytes: Buffer): FrameHeader {
+  const header: unknown = JSON.parse(bytes.toString('utf8'));
+  if (typeof header !== 'object' || header === null || !('format' in header) || !('origin' in header)) throw corrupt('its header is not one');
+  return header as FrameHeader;
+}
+
+function decodeBody(header: FrameHeader, bytes: Uint8Array): FrameBody {
+  if (header.body === 'messages') return createMessageEncoding(header.codec).read(bytes);
+  const body =
+    header.codec === 'packed'
+      ? decodeValue(bytes)
+      : fromTaggedJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
+  if (typeof body !== 'object' || body === null || (body as FrameBody).kind !== header.body) throw corrupt('its body is not what its header says');
+  return body as FrameBody;
+}
+
+function corrupt(why: string, cause?: unknown): InfrastructureError {
+  return new InfrastructureError(`a record is no usable frame: ${why}`, { code: 'E_FRAME_CORRUPT', cause });
+}

@@ -1,0 +1,74 @@
+import { Buffer } from 'node:buffer';
+import { DomainError, InfrastructureError } from '../../domain/errors.ts';
+import { setField } from './value-reader.ts';
+import { definedFields, isPlainObject, MAX_DEPTH } from './value-writer.ts';
+
+/**
+ * Plain data as JSON that any reader understands; what JSON does not have is an object with one field:
+ * `{"$bigint":"12"}`, `{"$date":"2019-05-25T00:00:00.000Z"}` (`null` where it is invalid), `{"$bytes":"base64"}`, `{"$number":"NaN"}`,
+ * `{"$undefined":true}` (in lists). An object that looks like one of these travels as `{"$object":{…}}`.
+ *
+ * @throws DomainError `E_MESSAGE_UNSUPPORTED`
+ */
+export function toTaggedJson(value: unknown): string {
+  return JSON.stringify(tag(value, 0));
+}
+
+function tag(value: unknown, depth: number): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value : { $number: String(value) };
+  if (typeof value === 'bigint') return { $bigint: value.toString() };
+  if (value === undefined) return { $undefined: true };
+  if (typeof value !== 'object') throw unsupported(`a ${typeof value}`);
+  if (depth >= MAX_DEPTH) throw unsupported(`data nested deeper than ${MAX_DEPTH} levels, or a cycle`);
+  if (Array.isArray(value)) return Array.from(value, (item) => tag(item, depth + 1));
+  if (isPlainObject(value)) {
+    const object: Record<string, unknown> = {};
+    const fields = definedFields(value);
+    for (const name of fields) setField(object, name, tag((value as Record<string, unknown>)[name], depth + 1));
+    return fields.length === 1 && fields[0]?.startsWith('$') ? { $object: object } : object;
+  }
+  if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
+  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
+  throw unsupported(`an instance of ${value.constructor?.name ?? 'a class'}`);
+}
+
+/** @throws InfrastructureError `E_FRAME_CORRUPT` */
+export function fromTaggedJson(text: string): unknown {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw new InfrastructureError('encoded data is damaged: it is no JSON', { code: 'E_FRAME_CORRUPT', cause });
+  }
+  return untag(parsed);
+}
+
+function untag(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(untag);
+  const names = Object.keys(value);
+  const only = (value as Record<string, unknown>)[names[0] as string];
+  if (names.length === 1 && names[0]?.startsWith('$')) return untagOne(names[0], only);
+  return untagFields(value as Record<string, unknown>);
+}
+
+function untagFields(value: Record<string, unknown>): Record<string, unknown> {
+  const object: Record<string, unknown> = {};
+  for (const name of Object.keys(value)) setField(object, name, untag(value[name]));
+  return object;
+}
+
+function untagOne(name: string, value: unknown): unknown {
+  if (name === '$bigint' && typeof value === 'string' && /^-?\d+$/.test(value)) return BigInt(value);
+  if (name === '$date') return new Date(value === null ? Number.NaN : String(value));
+  if (name === '$bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'));
+  if (name === '$number') return Number(value);
+  if (name === '$undefined') return undefined;
+  if (name === '$object' && typeof value === 'object' && value !== null) return untagFields(value as Record<string, unknown>);
+  throw new InfrastructureError(`encoded data is damaged: ${name} is not known`, { code: 'E_FRAME_CORRUPT' });
+}
+
+function unsupported(what: string): DomainError {
+  return new DomainError(`a message cannot hold ${what}`, { code: 'E_MESSAGE_UNSUPPORTED' });
+}
