@@ -1,0 +1,117 @@
+import { castTo, type Cast } from '../../domain/cast.ts';
+import { columnNames, columnType, type Columns } from '../../domain/columns.ts';
+import { DomainError } from '../../domain/errors.ts';
+import { columnsOfWhere, compileWhere } from '../../domain/predicate.ts';
+import type { Row } from '../../domain/row.ts';
+import type { ReadOptions } from './decoder.ts';
+import { codeOf, NEW_ROW } from './row-factory.ts';
+
+/** Makes what a pipeline asked for out of what a decoder read. */
+export interface RowShaper {
+  /**
+   * Columns that have to be decoded: the declared ones and those that `where` names, without those that the path
+   * gives; `undefined`: all that there are.
+   */
+  readonly neededColumns: readonly string[] | undefined;
+
+  /**
+   * For formats whose header or schema names the columns.
+   *
+   * @throws DomainError `E_COLUMN_MISSING` where a declared column is in neither object nor path
+   */
+  requireColumns(available: readonly string[]): void;
+
+  /**
+   * The row with its path columns (they win), cast to the declared types, and without the columns that only `where`
+   * needed; `undefined` where `where` refuses it. Columns that `where` names are cast before it is asked, the others after it, so that a
+   * row that nobody wants never fails. A declared column that the row lacks is `null`.
+   *
+   * @param decoded the needed columns, without a prototype; it is given away, and may be what comes back
+   * @throws DomainError `E_VALUE_TYPE`
+   */
+  shape(decoded: Row): Row | undefined;
+}
+
+export function createRowShaper(options: Pick<ReadOptions, 'columns' | 'where' | 'pathColumns'>): RowShaper {
+  const { columns, where, pathColumns } = options;
+  const pathNames = Object.keys(pathColumns);
+  const inPath = new Set(pathNames);
+  const tested = where === undefined ? [] : columnsOfWhere(where);
+  const keeps = where === undefined ? undefined : compileWhere(where);
+  const declared = columns === undefined ? undefined : [...new Set(columnNames(columns))];
+
+  const neededColumns =
+    declared === undefined
+      ? undefined
+      : [...new Set([...declared, ...tested])].filter((name) => !inPath.has(name));
+  const isAsDeclared =
+    neededColumns?.length === declared?.length && !declared?.some((name) => inPath.has(name));
+  const testedFirst = castsOf(columns, tested);
+  const finish =
+    declared === undefined
+      ? undefined
+      : finisher(columns, declared, new Set(tested), isAsDeclared ? 'in place' : 'copy');
+
+  return {
+    neededColumns,
+
+    requireColumns(available) {
+      if (declared === undefined) return;
+      const there = new Set(available);
+      const missing = declared.filter((name) => !there.has(name) && !inPath.has(name));
+      if (missing.length === 0) return;
+      throw new DomainError(
+        `no column ${missing.map((name) => JSON.stringify(name)).join(', ')}; there are: ${listNames(available)}`,
+        { code: 'E_COLUMN_MISSING' },
+      );
+    },
+
+    shape(decoded) {
+      for (const name of pathNames) decoded[name] = pathColumns[name];
+      for (const [name, cast] of testedFirst) {
+        // An absent column stays absent: `$exists` tells it from one that is null.
+        if (decoded[name] !== undefined) decoded[name] = cast(decoded[name]);
+      }
+      if (keeps !== undefined && !keeps(decoded)) return undefined;
+      return finish === undefined ? decoded : finish(decoded);
+    },
+  };
+}
+
+function castsOf(columns: Columns | undefined, names: readonly string[]): (readonly [string, Cast])[] {
+  return [...new Set(names)].flatMap((name) => {
+    const type = columnType(columns, name);
+    return type === undefined ? [] : [[name, castTo(type, name)] as const];
+  });
+}
+
+/** Casts what is left to cast, fills in `null` and, copying, leaves out what is not declared. Generated like the row factory. */
+function finisher(
+  columns: Columns | undefined,
+  declared: readonly string[],
+  alreadyCast: ReadonlySet<string>,
+  into: 'in place' | 'copy',
+): (row: Row) => Row {
+  const casts: Cast[] = [];
+  const statements = declared.map((name) => {
+    const column = codeOf(name);
+    const type = alreadyCast.has(name) ? undefined : columnType(columns, name);
+    const value =
+      type === undefined ? `row[${column}]` : `casts[${casts.push(castTo(type, name)) - 1}](row[${column}])`;
+    return `value = ${value}; out[${column}] = value === undefined ? null : value;`;
+  });
+  const out = into === 'copy' ? NEW_ROW : 'row';
+  const code = ['return (row) => {', `let value; const out = ${out};`, ...statements, 'return out; };'].join(
+    '\n',
+  );
+  return (new Function('casts', code) as (casts: readonly Cast[]) => (row: Row) => Row)(casts);
+}
+
+const LISTED_COLUMNS = 20;
+
+function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, LISTED_COLUMNS).map((name) => JSON.stringify(name));
+  return names.length > LISTED_COLUMNS
+    ? `${shown.join(', ')} and ${names.length - LISTED_COLUMNS} more`
+    : shown.join(', ');
+}
