@@ -47,3 +47,29 @@ export function isSectionComplete(record: SectionRecord | undefined, appliedByPa
 export function isObjectComplete(lastSection: number | null, sectionsComplete: number): boolean {
   return lastSection !== null && sectionsComplete === lastSection + 1;
 }
+
+/** Whether a frame that was not applied before is one that the section's record, if it is known, counts. */
+export function isFrameCounted(expected: SectionRecord['frames'] | undefined, partition: number, number: number): boolean {
+  return expected === undefined || expected.some(([counted, frames]) => counted === partition && number < frames);
+}
+
+/** Whether a record counts all frames that were applied before it came; `applied` has the highest number of each partition. */
+export function isRecordOfFrames(record: SectionRecord, applied: ReadonlyMap<number, number>): boolean {
+  return [...applied].every(([partition, highest]) => isFrameCounted(record.frames, partition, highest));
+}
+
+/** Whether an object can have such a section: none comes after the last one. */
+export function isWithinObject(section: number, lastSection: number | null): boolean {
+  return lastSection === null || section <= lastSection;
+}
+
+/**
+ * Whether what a record says of the object's end agrees with what is known of it.
+ *
+ * @param furthest the highest section of which something is applied; `null` where there is none
+ */
+export function isEndAgreed(record: SectionRecord, lastSection: number | null, furthest: number | null): boolean {
+  if (!isWithinObject(record.section, lastSection)) return false;
+  if (!record.last) return true;
+  return (lastSection === null || lastSection === record.section) && (furthest === null || furthest <= record.section);
+}

@@ -10,6 +10,8 @@ export interface KnownObject {
   readonly complete: boolean;
   /** Builds of the sections of which something is applied. */
   readonly begunBy: readonly string[];
+  /** Whether redrives applied something of it. Default false. */
+  readonly settled?: boolean;
 }
 
 export interface PlanDecision {
@@ -24,7 +26,7 @@ export interface PlanDecision {
  */
 export function decidePlan(known: KnownObject | undefined, object: LakeObject, build: string): PlanDecision {
   if (known === undefined) return { verdict: 'process', epoch: 1 };
-  const begun = known.complete || known.begunBy.length > 0;
+  const begun = known.complete || known.begunBy.length > 0 || known.settled === true;
   if (known.object.version !== object.version) {
     return begun ? { verdict: 'changed', epoch: known.epoch } : { verdict: 'process', epoch: known.epoch + 1 };
   }

@@ -8,6 +8,8 @@ import type { SectionRecord } from '../section.ts';
 /**
  * Keeps plan, progress, results and failures, and applies each frame once. Every method that changes something
  * is one transaction: it happens whole or not at all.
+ * A signal that is aborted already changes nothing. Text is kept as UTF-8: a lone surrogate becomes U+FFFD.
+ * What is read while something else is applied may or may not show it.
  *
  * Merging the states of groups is the application's business: an adapter is given a `MergeStates`.
  */
@@ -23,7 +25,7 @@ export interface ResultStore {
    */
   declare(generation: Generation, signal: AbortSignal): Promise<void>;
 
-  /** Forgets everything of a generation: plan, progress, results, failures, keys. */
+  /** Forgets everything of a generation: declaration, runs, plan, progress, results, failures, keys. Unknown: nothing happens. */
   purge(generation: string, signal: AbortSignal): Promise<void>;
 
   /** Records a run; again with the same id: replaces what is known of it. */
@@ -32,7 +34,9 @@ export interface ResultStore {
   /**
    * Records what a run is going to do, before any task is queued. The verdict per object, in order, is
    * `decidePlan`'s of the domain; objects that it refuses are left as they are. Planning an object closes an
-   * open failure of the object as a whole.
+   * open failure of the object as a whole. All objects belong to the run afterwards.
+   *
+   * @throws DomainError `E_NOT_FOUND` where the generation is not declared
    */
   plan(run: PlanRequest, objects: readonly PlannedObject[], signal: AbortSignal): Promise<readonly ObjectPlan[]>;
 
@@ -44,38 +48,62 @@ export interface ResultStore {
   /** Applies a section record once. */
   applySectionRecord(frame: SectionRecordRef, signal: AbortSignal): Promise<ApplyOutcome>;
 
-  /** Applies only what has a key that was not applied before. */
+  /**
+   * Applies only what has a key that was not applied before. The same key twice in a batch: the second is not new.
+   *
+   * @throws DomainError `E_NOT_FOUND` where the generation is not declared
+   */
   applyKeyed(batch: KeyedBatch, signal: AbortSignal): Promise<KeyedOutcome>;
 
-  /** Settles an open failure: `effects` and its closing in one transaction, or its update with `failure`. Nothing if it is closed. */
+  /**
+   * Settles an open failure: `effects` and its closing in one transaction; or, where it is `again` a failure, updates
+   * it and applies nothing. Nothing happens if it is closed or unknown.
+   */
   applyRedrive(redrive: RedriveRef, effects: Effects, signal: AbortSignal): Promise<'applied' | 'failed-again' | 'closed'>;
 
-  /** Opens failures that no frame carries (an object that cannot be opened). One that is open already is updated. */
+  /**
+   * Opens failures that no frame carries (an object that cannot be opened). One that is open already is updated;
+   * one that is closed is opened again only where it is of an object as a whole: what else is closed was settled.
+   * An object that was never planned is known and belongs to the run afterwards. The build is the run's, as it was saved.
+   *
+   * @throws DomainError `E_NOT_FOUND` where the generation is not declared
+   */
   openFailures(generation: string, run: string, failures: readonly Failure[], at: number, signal: AbortSignal): Promise<void>;
 
   // Reading
 
   run(id: string, signal: AbortSignal): Promise<RunRecord | undefined>;
+  /** Oldest first. */
   runs(signal: AbortSignal): Promise<readonly RunRecord[]>;
+  /** By id. */
   generations(signal: AbortSignal): Promise<readonly Generation[]>;
 
   /** Progress and totals of a generation's objects, by bucket and key; of one run's objects where `run` is given. */
   objects(query: { readonly generation: string; readonly run?: string }, signal: AbortSignal): AsyncIterable<ObjectProgress>;
 
-  /** Totals of messages from elsewhere, by source. */
+  /** Totals of messages from elsewhere, in order of source. */
   keyedSources(generation: string, signal: AbortSignal): Promise<readonly KeyedTotals[]>;
 
   /** The merged states of all groups, by group in ascending order of UTF-8 bytes. */
   groups(generation: string, signal: AbortSignal): AsyncIterable<GroupState>;
 
-  /** Flags of single messages, oldest position first. */
+  /**
+   * Flags of single messages, one per message: by bucket, key, coordinate and output; then those of messages from
+   * elsewhere by source, key and output.
+   */
   flags(generation: string, signal: AbortSignal): AsyncIterable<Flag>;
 
+  /** In the order in which they were opened first. */
   failures(query: FailureQuery, signal: AbortSignal): AsyncIterable<FailureRecord>;
 
-  /** Makes results readable for other tools: what they read is replaced whole. */
+  /**
+   * Makes results readable for other tools: what they read is replaced whole, or, where `results` throws, not at all.
+   *
+   * @throws DomainError `E_NOT_FOUND` where the generation is not declared
+   */
   publish(generation: string, results: AsyncIterable<PublishedGroup>, signal: AbortSignal): Promise<void>;
 
+  /** Twice is harmless. */
   close(): Promise<void>;
 }
 
@@ -179,7 +207,7 @@ export type ApplyOutcome =
   | 'duplicate'
   /** It belongs to an older epoch, to another version of the object, or to a purged plan: dropped. */
   | 'stale'
-  /** It was applied before with another digest: `E_NOT_DETERMINISTIC`. */
+  /** Applied before with another digest, or at odds with what the section's record or the object's end tells: `E_NOT_DETERMINISTIC`. */
   | 'not-deterministic';
 
 export interface KeyedBatch {
@@ -223,18 +251,11 @@ export interface RowTotals {
   readonly messages: number;
 }
 
-export interface ObjectProgress extends RowTotals {
-  readonly object: LakeObject;
-  readonly epoch: number;
-  readonly build: string;
-  readonly lastSection: number | null;
-  readonly sectionsComplete: number;
-  readonly complete: boolean;
-  /** Frames applied so far. */
-  readonly frames: number;
+/** What happened to rows and messages of an object, or of a source of messages from elsewhere. */
+export interface Counts extends RowTotals {
   /** Messages in the results: of frames, and of redrives. */
   readonly applied: number;
-  /** Messages that redrives made and applied. */
+  /** Messages that redrives made, in settling failures. */
   readonly redriven: number;
   /** Open failures of rows and of the object, and open failures of messages. */
   readonly openRowFailures: number;
@@ -242,16 +263,26 @@ export interface ObjectProgress extends RowTotals {
   /** Failures that a redrive settled, of rows and of messages. */
   readonly closedRowFailures: number;
   readonly closedMessageFailures: number;
+  /** Rows that the open failures stand for, and rows that those stood for which a redrive settled. */
+  readonly openFailedRows: number;
+  readonly closedFailedRows: number;
 }
 
-export interface KeyedTotals extends RowTotals {
+export interface ObjectProgress extends Counts {
+  /** As it was planned; as its failure names it, where it never could be. */
+  readonly object: LakeObject;
+  /** 0 where the object was never planned: it could not be opened. */
+  readonly epoch: number;
+  readonly build: string;
+  readonly lastSection: number | null;
+  readonly sectionsComplete: number;
+  readonly complete: boolean;
+  /** Frames applied so far. */
+  readonly frames: number;
+}
+
+export interface KeyedTotals extends Counts {
   readonly source: string;
-  readonly applied: number;
-  readonly redriven: number;
-  readonly openRowFailures: number;
-  readonly openMessageFailures: number;
-  readonly closedRowFailures: number;
-  readonly closedMessageFailures: number;
 }
 
 export interface FailureQuery {
