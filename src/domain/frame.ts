@@ -1,6 +1,7 @@
 import type { Failure } from './failure.ts';
 import type { LakeObject } from './lake-object.ts';
 import type { FrameCodec } from './pipeline.ts';
+import type { Position } from './position.ts';
 import type { SectionRecord } from './section.ts';
 
 /** The version of what is on the wire; a reader refuses others. */
@@ -65,6 +66,8 @@ export interface KeyedEntry {
 /** All outputs of a failed row, by the current build; or the failure that it is again. */
 export interface RedriveBody {
   readonly kind: 'redrive';
+  /** Of the row or message that failed. */
+  readonly position: Position;
   /** Output index of each message. */
   readonly outputs: readonly number[];
   readonly messages: readonly unknown[];

@@ -3,7 +3,14 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib';
 import { InfrastructureError, messageOf } from '../../domain/errors.ts';
-import { FRAME_FORMAT, type Frame, type FrameBody, type FrameHeader, type FrameOrigin, type PackedFrame } from '../../domain/frame.ts';
+import {
+  FRAME_FORMAT,
+  type Frame,
+  type FrameBody,
+  type FrameHeader,
+  type FrameOrigin,
+  type PackedFrame,
+} from '../../domain/frame.ts';
 import type { FrameCodec } from '../../domain/pipeline.ts';
 import { fromTaggedJson, toTaggedJson } from '../values/tagged-json.ts';
 import { decodeValue } from '../values/value-reader.ts';
@@ -48,7 +55,10 @@ export function digestOf(bytes: Uint8Array): string {
 }
 
 /** Encodes a body that is not made of messages alone. */
-export function encodeBody(body: Exclude<FrameBody, { kind: 'messages' }>, codec: FrameCodec): { bytes: Uint8Array; digest: string } {
+export function encodeBody(
+  body: Exclude<FrameBody, { kind: 'messages' }>,
+  codec: FrameCodec,
+): { bytes: Uint8Array; digest: string } {
   const bytes = codec === 'packed' ? encodeValue(body) : Buffer.from(`${toTaggedJson(body)}\n`, 'utf8');
   return { bytes, digest: digestOf(encodeValue(identityOf(body))) };
 }
@@ -65,7 +75,10 @@ export async function packFrame(draft: FrameDraft): Promise<PackedFrame> {
   const header: FrameHeader = { format: FRAME_FORMAT, ...described, compression };
   const headerText = JSON.stringify(header);
   if (compression === 'gzip') {
-    return { header, bytes: await compressGzip(Buffer.concat([Buffer.from(`${headerText}\n`, 'utf8'), bytes]), GZIP) };
+    return {
+      header,
+      bytes: await compressGzip(Buffer.concat([Buffer.from(`${headerText}\n`, 'utf8'), bytes]), GZIP),
+    };
   }
   const headerBytes = Buffer.from(headerText, 'utf8');
   const prefix = Buffer.alloc(HEADER_AT);
@@ -78,7 +91,8 @@ export async function packFrame(draft: FrameDraft): Promise<PackedFrame> {
 export async function unpackFrame(record: Uint8Array): Promise<Frame> {
   const buffer = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
   const { header, bytes } = await open(buffer);
-  if (header.format !== FRAME_FORMAT) throw corrupt(`its format is ${String(header.format)}, this Sluice reads ${FRAME_FORMAT}`);
+  if (header.format !== FRAME_FORMAT)
+    throw corrupt(`its format is ${String(header.format)}, this Sluice reads ${FRAME_FORMAT}`);
   const body = decodeBody(header, bytes);
   const digest = body.kind === 'messages' ? digestOf(bytes) : digestOf(encodeValue(identityOf(body)));
   if (digest !== header.digest) throw corrupt('its digest does not match');
@@ -92,11 +106,15 @@ async function open(buffer: Buffer): Promise<{ header: FrameHeader; bytes: Uint8
       const line = text.indexOf(0x0a);
       return { header: parseHeader(text.subarray(0, line)), bytes: text.subarray(line + 1) };
     }
-    if (buffer.length < HEADER_AT || !buffer.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt('it does not start like one');
+    if (buffer.length < HEADER_AT || !buffer.subarray(0, MAGIC.length).equals(MAGIC))
+      throw corrupt('it does not start like one');
     const bodyAt = HEADER_AT + buffer.readUInt32BE(MAGIC.length);
     if (bodyAt > buffer.length) throw corrupt('it is cut off');
     const header = parseHeader(buffer.subarray(HEADER_AT, bodyAt));
-    return { header, bytes: await decompressZstd(buffer.subarray(bodyAt), { maxOutputLength: MAX_BODY_BYTES }) };
+    return {
+      header,
+      bytes: await decompressZstd(buffer.subarray(bodyAt), { maxOutputLength: MAX_BODY_BYTES }),
+    };
   } catch (thrown) {
     if (thrown instanceof InfrastructureError) throw thrown;
     throw corrupt(messageOf(thrown), thrown);
@@ -105,7 +123,8 @@ async function open(buffer: Buffer): Promise<{ header: FrameHeader; bytes: Uint8
 
 function parseHeader(bytes: Buffer): FrameHeader {
   const header: unknown = JSON.parse(bytes.toString('utf8'));
-  if (typeof header !== 'object' || header === null || !('format' in header) || !('origin' in header)) throw corrupt('its header is not one');
+  if (typeof header !== 'object' || header === null || !('format' in header) || !('origin' in header))
+    throw corrupt('its header is not one');
   return header as FrameHeader;
 }
 
@@ -115,7 +134,8 @@ function decodeBody(header: FrameHeader, bytes: Uint8Array): FrameBody {
     header.codec === 'packed'
       ? decodeValue(bytes)
       : fromTaggedJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
-  if (typeof body !== 'object' || body === null || (body as FrameBody).kind !== header.body) throw corrupt('its body is not what its header says');
+  if (typeof body !== 'object' || body === null || (body as FrameBody).kind !== header.body)
+    throw corrupt('its body is not what its header says');
   return body as FrameBody;
 }
 

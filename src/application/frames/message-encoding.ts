@@ -48,7 +48,12 @@ class PackedEncoding implements MessageEncoding {
   encode(message: unknown): EncodedMessage {
     const scratch = this.#scratch;
     scratch.truncate(0);
-    if (typeof message !== 'object' || message === null || Array.isArray(message) || !isPlainObject(message)) {
+    if (
+      typeof message !== 'object' ||
+      message === null ||
+      Array.isArray(message) ||
+      !isPlainObject(message)
+    ) {
       scratch.write(message);
       return { shape: null, bytes: scratch.bytes() };
     }
@@ -65,7 +70,12 @@ class PackedEncoding implements MessageEncoding {
   #shapeOf(message: object): Shape {
     const names = definedFields(message);
     const last = this.#last;
-    if (last !== undefined && last.names.length === names.length && last.names.every((name, index) => name === names[index])) return last;
+    if (
+      last !== undefined &&
+      last.names.length === names.length &&
+      last.names.every((name, index) => name === names[index])
+    )
+      return last;
     const key = JSON.stringify(names);
     let shape = this.#shapes.get(key);
     if (shape === undefined) {
@@ -92,7 +102,10 @@ class PackedEncoding implements MessageEncoding {
       outputs.push(reader.readVarint());
       messages.push(readMessage(reader, shapes));
     }
-    if (!reader.done) throw new InfrastructureError('a frame is damaged: something follows its messages', { code: 'E_FRAME_CORRUPT' });
+    if (!reader.done)
+      throw new InfrastructureError('a frame is damaged: something follows its messages', {
+        code: 'E_FRAME_CORRUPT',
+      });
     return { kind: 'messages', messages, coordinates, outputs };
   }
 }
@@ -101,7 +114,10 @@ function readMessage(reader: ValueReader, shapes: readonly (readonly string[])[]
   const index = reader.readVarint();
   if (index === 0) return reader.read();
   const names = shapes[index - 1];
-  if (names === undefined) throw new InfrastructureError('a frame is damaged: a message has no field names', { code: 'E_FRAME_CORRUPT' });
+  if (names === undefined)
+    throw new InfrastructureError('a frame is damaged: a message has no field names', {
+      code: 'E_FRAME_CORRUPT',
+    });
   const message: Record<string, unknown> = {};
   for (const name of names) setField(message, name, reader.read(1));
   return message;
@@ -165,7 +181,9 @@ class JsonLinesEncoding implements MessageEncoding {
     const positions = fromTaggedJson(lines[0] ?? '') as { coordinates: number[]; outputs: number[] };
     const messages = lines.slice(1, -1).map(fromTaggedJson);
     if (messages.length !== positions.coordinates.length || messages.length !== positions.outputs.length) {
-      throw new InfrastructureError('a frame is damaged: messages and positions differ in number', { code: 'E_FRAME_CORRUPT' });
+      throw new InfrastructureError('a frame is damaged: messages and positions differ in number', {
+        code: 'E_FRAME_CORRUPT',
+      });
     }
     return { kind: 'messages', messages, ...positions };
   }

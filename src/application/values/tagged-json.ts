@@ -25,7 +25,8 @@ function tag(value: unknown, depth: number): unknown {
   if (isPlainObject(value)) {
     const object: Record<string, unknown> = {};
     const fields = definedFields(value);
-    for (const name of fields) setField(object, name, tag((value as Record<string, unknown>)[name], depth + 1));
+    for (const name of fields)
+      setField(object, name, tag((value as Record<string, unknown>)[name], depth + 1));
     return fields.length === 1 && fields[0]?.startsWith('$') ? { $object: object } : object;
   }
   if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
@@ -39,7 +40,10 @@ export function fromTaggedJson(text: string): unknown {
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw new InfrastructureError('encoded data is damaged: it is no JSON', { code: 'E_FRAME_CORRUPT', cause });
+    throw new InfrastructureError('encoded data is damaged: it is no JSON', {
+      code: 'E_FRAME_CORRUPT',
+      cause,
+    });
   }
   return untag(parsed);
 }
@@ -65,7 +69,8 @@ function untagOne(name: string, value: unknown): unknown {
   if (name === '$bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'));
   if (name === '$number') return Number(value);
   if (name === '$undefined') return undefined;
-  if (name === '$object' && typeof value === 'object' && value !== null) return untagFields(value as Record<string, unknown>);
+  if (name === '$object' && typeof value === 'object' && value !== null)
+    return untagFields(value as Record<string, unknown>);
   throw new InfrastructureError(`encoded data is damaged: ${name} is not known`, { code: 'E_FRAME_CORRUPT' });
 }
 

@@ -117,7 +117,8 @@ export class ValueWriter {
       if (value >= 0) {
         if (value < 0x80) buffer[this.#length++] = value;
         else if (value < 0x100) this.#length = buffer.writeUInt8(value, (this.#tag(0xcc), this.#length));
-        else if (value < 0x1_0000) this.#length = buffer.writeUInt16BE(value, (this.#tag(0xcd), this.#length));
+        else if (value < 0x1_0000)
+          this.#length = buffer.writeUInt16BE(value, (this.#tag(0xcd), this.#length));
         else this.#length = buffer.writeUInt32BE(value, (this.#tag(0xce), this.#length));
       } else if (value >= -0x20) buffer[this.#length++] = value & 0xff;
       else if (value >= -0x80) this.#length = buffer.writeInt8(value, (this.#tag(0xd0), this.#length));
@@ -142,7 +143,8 @@ export class ValueWriter {
     this.#reserve(5 + bytes);
     if (bytes < 32) this.#tag(0xa0 | bytes);
     else if (bytes < 0x100) this.#length = this.#buffer.writeUInt8(bytes, (this.#tag(0xd9), this.#length));
-    else if (bytes < 0x1_0000) this.#length = this.#buffer.writeUInt16BE(bytes, (this.#tag(0xda), this.#length));
+    else if (bytes < 0x1_0000)
+      this.#length = this.#buffer.writeUInt16BE(bytes, (this.#tag(0xda), this.#length));
     else this.#length = this.#buffer.writeUInt32BE(bytes, (this.#tag(0xdb), this.#length));
     this.#length += this.#buffer.write(text, this.#length, 'utf8');
   }
@@ -171,7 +173,8 @@ export class ValueWriter {
     this.#reserve(5);
     const { length } = bytes;
     if (length < 0x100) this.#length = this.#buffer.writeUInt8(length, (this.#tag(0xc4), this.#length));
-    else if (length < 0x1_0000) this.#length = this.#buffer.writeUInt16BE(length, (this.#tag(0xc5), this.#length));
+    else if (length < 0x1_0000)
+      this.#length = this.#buffer.writeUInt16BE(length, (this.#tag(0xc5), this.#length));
     else this.#length = this.#buffer.writeUInt32BE(length, (this.#tag(0xc6), this.#length));
     this.append(bytes);
   }
@@ -187,8 +190,10 @@ export class ValueWriter {
     this.#reserve(6);
     const fixed = [1, 2, 4, 8, 16].indexOf(bytes.length);
     if (fixed >= 0) this.#tag(0xd4 + fixed);
-    else if (bytes.length < 0x100) this.#length = this.#buffer.writeUInt8(bytes.length, (this.#tag(0xc7), this.#length));
-    else if (bytes.length < 0x1_0000) this.#length = this.#buffer.writeUInt16BE(bytes.length, (this.#tag(0xc8), this.#length));
+    else if (bytes.length < 0x100)
+      this.#length = this.#buffer.writeUInt8(bytes.length, (this.#tag(0xc7), this.#length));
+    else if (bytes.length < 0x1_0000)
+      this.#length = this.#buffer.writeUInt16BE(bytes.length, (this.#tag(0xc8), this.#length));
     else this.#length = this.#buffer.writeUInt32BE(bytes.length, (this.#tag(0xc9), this.#length));
     this.#tag(type);
     this.append(bytes);
@@ -197,7 +202,8 @@ export class ValueWriter {
   #writeHeader(count: number, fixed: number, fixedMax: number, tag16: number, tag32: number): void {
     this.#reserve(5);
     if (count <= fixedMax) this.#tag(fixed | count);
-    else if (count < 0x1_0000) this.#length = this.#buffer.writeUInt16BE(count, (this.#tag(tag16), this.#length));
+    else if (count < 0x1_0000)
+      this.#length = this.#buffer.writeUInt16BE(count, (this.#tag(tag16), this.#length));
     else this.#length = this.#buffer.writeUInt32BE(count, (this.#tag(tag32), this.#length));
   }
 

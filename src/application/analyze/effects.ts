@@ -1,0 +1,71 @@
+import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import type { Failure } from '../../domain/failure.ts';
+import type { AnyPipeline, Finding } from '../../domain/pipeline.ts';
+import type { Effects, Flag } from '../../domain/ports/result-store.ts';
+import type { Position } from '../../domain/position.ts';
+import { failureOf, payloadOf } from '../failures/describe-failure.ts';
+import { createGroupFold } from '../measures/group-fold.ts';
+
+export const noEffects: Effects = { groups: [], flags: [], failures: [], applied: 0 };
+
+/** Works out what messages do to the results. A message that fails leaves no trace but its failure. */
+export class EffectsFold {
+  readonly #pipeline: AnyPipeline;
+  readonly #generation: string;
+  readonly #fold;
+  readonly #flags: Flag[] = [];
+  readonly #failures: Failure[] = [];
+  #applied = 0;
+
+  constructor(pipeline: AnyPipeline, generation: string) {
+    this.#pipeline = pipeline;
+    this.#generation = generation;
+    this.#fold = createGroupFold(pipeline.analyze);
+  }
+
+  add(message: unknown, position: () => Position): void {
+    try {
+      const finding = this.#flagOf(message);
+      this.#fold.add(message);
+      if (finding !== null) this.#flags.push({ position: position(), finding });
+      this.#applied++;
+    } catch (thrown) {
+      this.#failures.push(
+        failureOf(this.#generation, position(), 'analyze', thrown, 'E_ANALYZE', payloadOf(message), 0),
+      );
+    }
+  }
+
+  addFailure(failure: Failure): void {
+    this.#failures.push(failure);
+  }
+
+  finish(): Effects {
+    return {
+      groups: this.#fold.finish(),
+      flags: this.#flags,
+      failures: this.#failures,
+      applied: this.#applied,
+    };
+  }
+
+  #flagOf(message: unknown): Finding | null {
+    const { flag } = this.#pipeline.analyze;
+    if (flag === undefined) return null;
+    try {
+      return checkFinding(flag(message));
+    } catch (thrown) {
+      if (isSluiceError(thrown)) throw thrown;
+      throw new DomainError(`flag threw: ${messageOf(thrown)}`, { code: 'E_ANALYZE', cause: thrown });
+    }
+  }
+}
+
+/** @throws DomainError `E_ANALYZE` where a finding is not of its form */
+export function checkFinding(finding: Finding | null | undefined): Finding | null {
+  if (finding === null || finding === undefined) return null;
+  if (typeof finding.kind !== 'string' || typeof finding.message !== 'string') {
+    throw new DomainError('a finding needs a kind and a message, both strings', { code: 'E_ANALYZE' });
+  }
+  return finding;
+}

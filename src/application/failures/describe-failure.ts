@@ -1,0 +1,70 @@
+import { Buffer, isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { isSluiceError, messageOf } from '../../domain/errors.ts';
+import {
+  MAX_FAILURE_MESSAGE_LENGTH,
+  MAX_PAYLOAD_BYTES,
+  type Failure,
+  type Stage,
+} from '../../domain/failure.ts';
+import type { Position } from '../../domain/position.ts';
+import { encodeValue } from '../values/value-writer.ts';
+
+/** The same row or message of the same generation has the same id, whoever finds it failing. */
+export function failureId(generation: string, position: Position): string {
+  const place =
+    position.kind === 'row'
+      ? [
+          'row',
+          position.object.bucket,
+          position.object.key,
+          position.object.version,
+          position.coordinate,
+          position.output,
+        ]
+      : ['key', position.source, position.key, position.output];
+  return createHash('sha256')
+    .update(JSON.stringify([generation, ...place]))
+    .digest('hex')
+    .slice(0, 20);
+}
+
+/** What the pipeline's own code or a decoder threw, as a failure. Errors without a code of their own get `fallbackCode`. */
+export function failureOf(
+  generation: string,
+  position: Position,
+  stage: Stage,
+  thrown: unknown,
+  fallbackCode: string,
+  payload: Uint8Array | null,
+  rows: number,
+): Failure {
+  return {
+    id: failureId(generation, position),
+    position,
+    stage,
+    code: isSluiceError(thrown) ? thrown.code : fallbackCode,
+    message: messageOf(thrown).toWellFormed().slice(0, MAX_FAILURE_MESSAGE_LENGTH),
+    rows,
+    payload,
+  };
+}
+
+/** A row or message to keep with its failure; `null` where it is too large or cannot be encoded. */
+export function payloadOf(value: unknown): Uint8Array | null {
+  try {
+    const bytes = encodeValue(value);
+    return bytes.length <= MAX_PAYLOAD_BYTES ? bytes : null;
+  } catch {
+    // What made the row fail may be the very thing that cannot be encoded; it is read again then.
+    return null;
+  }
+}
+
+/** The stored bytes of a row that could not be read: text where they are text. */
+export function rawPayload(raw: Uint8Array | null): Uint8Array | null {
+  if (raw === null) return null;
+  return payloadOf(
+    isUtf8(raw) ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('utf8') : raw,
+  );
+}

@@ -1,0 +1,260 @@
+import { createHash } from 'node:crypto';
+import { columnNames } from '../../domain/columns.ts';
+import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import type { KeyedEntry } from '../../domain/frame.ts';
+import { murmur3 } from '../../domain/hash.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
+import type { Claim, DedupStore } from '../../domain/ports/dedup-store.ts';
+import type { RecordSink } from '../../domain/ports/record-sink.ts';
+import type { Position } from '../../domain/position.ts';
+import { columnsOfWhere, compileWhere } from '../../domain/predicate.ts';
+import type { Row } from '../../domain/row.ts';
+import type { Where } from '../../domain/where.ts';
+import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
+import type { RowFault } from '../formats/decoder.ts';
+import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
+import { FrameSender } from '../frames/frame-sender.ts';
+import { createRowTransformer } from '../transform/row-transformer.ts';
+import { encodeValue } from '../values/value-writer.ts';
+
+export interface IngestPorts {
+  readonly sink: RecordSink;
+  readonly dedup: DedupStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface IngestContext {
+  readonly pipeline: AnyPipeline;
+  readonly generation: string;
+  readonly build: string;
+  readonly run: string;
+  /** The queue, pipe or stream that the messages came by. */
+  readonly source: string;
+  /** Which messages to keep; the others are counted as filtered. */
+  readonly where: Where | undefined;
+  /** How long a claim keeps others away, in milliseconds. Default 60,000. */
+  readonly leaseMs?: number;
+  readonly signal: AbortSignal;
+}
+
+/** A message from elsewhere: decoded, not yet filtered, or the fault that it is. */
+export type ArrivedMessage = {
+  /** Names it for ever; `null`: the pipeline's `source.id` picks it. */
+  readonly key: string | null;
+} & (
+  { readonly row: Row; readonly fault?: undefined } | { readonly row?: undefined; readonly fault: RowFault }
+);
+
+/** What became of each message, in order. `busy`: somebody else has claimed it and is not done; hand it back. */
+export type IngestOutcome = 'sent' | 'duplicate' | 'busy';
+
+const DEFAULT_LEASE_MS = 60_000;
+
+/**
+ * Transforms messages that have no section. All outputs of one travel in one frame, under its key.
+ *
+ *     claim ──▶ transform ──▶ put ──▶ commit
+ *                               └─ put failed ──▶ release: whoever gets the message next goes on at once
+ *
+ * @throws InfrastructureError the messages can be given again: those that went through are duplicates then
+ */
+export async function ingest(
+  arrived: readonly ArrivedMessage[],
+  context: IngestContext,
+  ports: IngestPorts,
+): Promise<readonly IngestOutcome[]> {
+  const { signal } = context;
+  const entries = new EntryMaker(context);
+  const made = arrived.map((message) => entries.make(message));
+  const claims = await ports.dedup.claim(
+    made.map(({ entry }) => entry.key),
+    context.leaseMs ?? DEFAULT_LEASE_MS,
+    signal,
+  );
+  const mine: Claim[] = [];
+  const toSend: SizedEntry[] = [];
+  const outcomes = claims.map((claim, index): IngestOutcome => {
+    if (claim.state === 'busy') return 'busy';
+    if (claim.state === 'done') return 'duplicate';
+    const sized = made[index] as SizedEntry;
+    mine.push({ key: sized.entry.key, token: claim.token });
+    toSend.push(sized);
+    return 'sent';
+  });
+  const sender = new FrameSender({ ...ports, signal });
+  try {
+    await sender.send(await Promise.all(framesOf(toSend, context).map(packFrame)));
+  } catch (thrown) {
+    await ports.dedup.release(mine, signal);
+    throw thrown;
+  }
+  await ports.dedup.commit(mine, signal);
+  sender.assertIdle();
+  count(toSend, outcomes, ports.metrics);
+  return outcomes;
+}
+
+interface SizedEntry {
+  readonly entry: KeyedEntry;
+  /** About how many bytes it takes in a frame. */
+  readonly bytes: number;
+}
+
+/** What a key and the fields around it take in a frame. */
+const ENTRY_BYTES = 128;
+
+class EntryMaker {
+  readonly #context: IngestContext;
+  readonly #transform: (row: Row) => readonly unknown[];
+  readonly #keeps: (row: Row) => boolean;
+  readonly #onlyForWhere: readonly string[];
+
+  constructor(context: IngestContext) {
+    this.#context = context;
+    this.#transform = createRowTransformer(context.pipeline);
+    this.#keeps = context.where === undefined ? () => true : compileWhere(context.where);
+    this.#onlyForWhere = columnsOnlyForWhere(context);
+  }
+
+  make(message: ArrivedMessage): SizedEntry {
+    if (message.fault !== undefined) {
+      const { coordinate, raw, code } = message.fault;
+      const key = message.key ?? `${coordinate}:${digest(raw)}`;
+      return this.#failed(key, 'read', new DomainError(message.fault.message, { code }), rawPayload(raw));
+    }
+    const { row } = message;
+    let { key } = message;
+    try {
+      key ??= idOf(this.#context.pipeline, row);
+      if (!this.#keeps(row))
+        return { entry: { key, messages: [], filtered: true, failure: null }, bytes: ENTRY_BYTES };
+      for (const column of this.#onlyForWhere) delete row[column];
+      const messages = this.#transform(row);
+      return {
+        entry: { key, messages, filtered: false, failure: null },
+        bytes: ENTRY_BYTES + this.#check(messages),
+      };
+    } catch (thrown) {
+      return this.#failed(key ?? `row:${digest(payloadOf(row))}`, 'transform', thrown, payloadOf(row));
+    }
+  }
+
+  /** Encodes each message by itself, so that one that cannot be sent fails alone. Returns their bytes. */
+  #check(messages: readonly unknown[]): number {
+    const { maxMessageBytes } = this.#context.pipeline.limits;
+    let bytes = 0;
+    for (const message of messages) {
+      const { length } = encodeValue(message);
+      if (length > maxMessageBytes) {
+        throw new DomainError(`a message has ${length} bytes, the limit is ${maxMessageBytes}`, {
+          code: 'E_MESSAGE_TOO_LARGE',
+        });
+      }
+      bytes += length;
+    }
+    return bytes;
+  }
+
+  #failed(key: string, stage: 'read' | 'transform', thrown: unknown, payload: Uint8Array | null): SizedEntry {
+    const { generation, source } = this.#context;
+    const position: Position = { kind: 'key', source, key, output: null };
+    const failure = failureOf(generation, position, stage, thrown, 'E_TRANSFORM', payload, 1);
+    return {
+      entry: { key, messages: [], filtered: false, failure },
+      bytes: ENTRY_BYTES + 4096 + (payload?.length ?? 0),
+    };
+  }
+}
+
+/** `transform` sees the declared columns alone, as it does with rows of objects. */
+function columnsOnlyForWhere({ pipeline, where }: IngestContext): readonly string[] {
+  const { columns } = pipeline.source;
+  if (columns === undefined || where === undefined) return [];
+  const declared = new Set(columnNames(columns));
+  return columnsOfWhere(where).filter((column) => !declared.has(column));
+}
+
+/** @throws DomainError `E_KEY` */
+function idOf(pipeline: AnyPipeline, row: Row): string {
+  const { id } = pipeline.source;
+  if (id === undefined)
+    throw new DomainError('the message has no key and the pipeline no source.id', { code: 'E_KEY' });
+  let key: unknown;
+  try {
+    key = id(row);
+  } catch (thrown) {
+    if (isSluiceError(thrown)) throw thrown;
+    throw new DomainError(`source.id threw: ${messageOf(thrown)}`, { code: 'E_KEY', cause: thrown });
+  }
+  if (
+    (typeof key === 'string' && key !== '') ||
+    typeof key === 'bigint' ||
+    (typeof key === 'number' && Number.isFinite(key))
+  )
+    return String(key);
+  throw new DomainError(`source.id gave ${key === '' ? 'an empty string' : typeof key}`, { code: 'E_KEY' });
+}
+
+function digest(bytes: Uint8Array | null): string {
+  return createHash('sha256')
+    .update(bytes ?? '')
+    .digest('hex')
+    .slice(0, 20);
+}
+
+/** Frames of messages from elsewhere, by the partition of their key; those of one message never part. */
+function framesOf(sized: readonly SizedEntry[], context: IngestContext): FrameDraft[] {
+  const { maxFrameBytes, maxFrameMessages } = context.pipeline.limits;
+  const drafts: FrameDraft[] = [];
+  const open = new Map<number, { entries: KeyedEntry[]; bytes: number }>();
+  for (const { entry, bytes } of sized) {
+    const partition = murmur3(entry.key) % context.pipeline.partitions;
+    let frame = open.get(partition);
+    if (
+      frame !== undefined &&
+      (frame.bytes + bytes > maxFrameBytes || frame.entries.length >= maxFrameMessages)
+    ) {
+      drafts.push(draft(frame.entries, partition, context));
+      frame = undefined;
+    }
+    if (frame === undefined) open.set(partition, { entries: [entry], bytes });
+    else {
+      frame.entries.push(entry);
+      frame.bytes += bytes;
+    }
+  }
+  for (const [partition, { entries }] of open) drafts.push(draft(entries, partition, context));
+  return drafts;
+}
+
+function draft(entries: readonly KeyedEntry[], partition: number, context: IngestContext): FrameDraft {
+  const { pipeline, generation, build, run, source } = context;
+  const { bytes, digest: bodyDigest } = encodeBody({ kind: 'keyed', entries }, pipeline.frames);
+  const origin = { kind: 'keyed', source } as const;
+  return {
+    generation,
+    build,
+    run,
+    origin,
+    partition,
+    body: 'keyed',
+    codec: pipeline.frames,
+    bytes,
+    digest: bodyDigest,
+  };
+}
+
+function count(entries: readonly SizedEntry[], outcomes: readonly IngestOutcome[], metrics: Metrics): void {
+  metrics.add('rowsRead', outcomes.length);
+  metrics.add('duplicates', outcomes.filter((outcome) => outcome === 'duplicate').length);
+  for (const { entry } of entries) {
+    metrics.add('messages', entry.messages.length);
+    if (entry.filtered) metrics.add('rowsFiltered', 1);
+    else if (entry.failure !== null) metrics.add('rowsFailed', 1);
+    else metrics.add('rowsTransformed', 1);
+  }
+}

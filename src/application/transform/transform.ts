@@ -1,0 +1,142 @@
+import { DomainError } from '../../domain/errors.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
+import type { ObjectSource } from '../../domain/ports/object-source.ts';
+import type { RecordSink } from '../../domain/ports/record-sink.ts';
+import type { TaskQueue } from '../../domain/ports/task-queue.ts';
+import type { Task } from '../../domain/section.ts';
+import type { RowBatch, SectionEnd } from '../formats/decoder.ts';
+import { packFrame, type FrameDraft } from '../frames/frame-codec.ts';
+import { FrameSender } from '../frames/frame-sender.ts';
+import { createMessageEncoding } from '../frames/message-encoding.ts';
+import { openObject } from '../reading/open-object.ts';
+import { createRowTransformer } from './row-transformer.ts';
+import { SectionWriter } from './section-writer.ts';
+
+export interface TransformPorts {
+  readonly source: ObjectSource;
+  readonly sink: RecordSink;
+  readonly tasks: TaskQueue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface TransformContext {
+  readonly pipeline: AnyPipeline;
+  readonly build: string;
+  /** The ad-hoc predicate of the task's generation is part of it. */
+  readonly where: AnyPipeline['source']['where'];
+  /** Milliseconds since 1970 after which no further section is begun; default: none. */
+  readonly stopAt?: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads the sections of a task, transforms their rows and puts the frames. Returns when all of them are accepted, or
+ * when the rest has been handed on as a new task.
+ *
+ * @throws DomainError `E_OTHER_BUILD`: the task belongs to another build and must be kept
+ * @throws DomainError where the object cannot be read at all
+ * @throws InfrastructureError the task can be tried again
+ */
+export async function transformTask(
+  task: Task,
+  context: TransformContext,
+  ports: TransformPorts,
+): Promise<void> {
+  if (task.build !== context.build) {
+    throw new DomainError(`task ${task.id} belongs to build ${task.build}, this is ${context.build}`, {
+      code: 'E_OTHER_BUILD',
+    });
+  }
+  const { pipeline, signal } = context;
+  const { decoder, bytes, options } = await openObject(
+    task.object,
+    { pipeline, where: context.where },
+    ports,
+    signal,
+  );
+  const sender = new FrameSender({ ...ports, signal });
+  const done = new Set(task.done);
+  const shared = {
+    pipeline,
+    generation: task.generation,
+    build: task.build,
+    run: task.run,
+    object: task.object,
+    epoch: task.epoch,
+    encoding: createMessageEncoding(pipeline.frames),
+    transformRow: createRowTransformer(pipeline),
+  };
+  let writer: SectionWriter | undefined;
+  for await (const batch of decoder.read(bytes, task.sections, task.start, options, signal)) {
+    signal.throwIfAborted();
+    if (!done.has(batch.section)) {
+      writer ??= new SectionWriter({ ...shared, section: batch.section });
+      addBatch(writer, batch, ports.metrics);
+      await sendFrames(sender, writer.drain());
+    }
+    if (batch.end === undefined) continue;
+    if (writer !== undefined) await sendSection(sender, writer, batch.end, ports.metrics);
+    writer = undefined;
+    if (await handOn(task, batch.section, batch.end, context, ports)) break;
+  }
+  sender.assertIdle();
+}
+
+function addBatch(writer: SectionWriter, batch: RowBatch, metrics: Metrics): void {
+  for (const fault of batch.faults) writer.addFault(fault);
+  for (let index = 0; index < batch.rows.length; index++) {
+    writer.addRow(batch.rows[index] as (typeof batch.rows)[number], batch.coordinates[index] as number);
+  }
+  writer.addSkipped(batch.pruned, batch.filtered);
+  const faulty = batch.faults.reduce((rows, fault) => rows + fault.rows, 0);
+  metrics.add('rowsRead', batch.rows.length + batch.filtered + batch.pruned + faulty);
+}
+
+async function sendSection(
+  sender: FrameSender,
+  writer: SectionWriter,
+  end: SectionEnd,
+  metrics: Metrics,
+): Promise<void> {
+  const { frames, record, recordFrame } = writer.finish(end);
+  await sendFrames(sender, frames);
+  // Last, so that a reader of the stream meets a section's record after its frames.
+  await sendFrames(sender, [recordFrame]);
+  metrics.add('sectionsSent', 1);
+  metrics.add('rowsPruned', record.pruned);
+  metrics.add('rowsFiltered', record.filtered);
+  metrics.add('rowsFailed', record.failed);
+  metrics.add('rowsTransformed', record.transformed);
+  metrics.add('messages', record.messages);
+}
+
+async function sendFrames(sender: FrameSender, drafts: readonly FrameDraft[]): Promise<void> {
+  if (drafts.length === 0) return;
+  await sender.send(await Promise.all(drafts.map(packFrame)));
+}
+
+/** Near the deadline, what is left of the task becomes a task of its own. `true`: this one is done. */
+async function handOn(
+  task: Task,
+  section: number,
+  end: SectionEnd,
+  context: TransformContext,
+  ports: TransformPorts,
+): Promise<boolean> {
+  const left = !end.last && (task.sections.to === null || section < task.sections.to);
+  if (!left || context.stopAt === undefined || ports.clock.now() < context.stopAt) return false;
+  const rest: Task = {
+    ...task,
+    id: ports.random.id(),
+    sections: { from: section + 1, to: task.sections.to },
+    start: end.next,
+    done: task.done.filter((index) => index > section),
+  };
+  await ports.tasks.send([rest], context.signal);
+  ports.log.info({ task: task.id, next: rest.id, section: section + 1 }, 'handed the rest on as a new task');
+  return true;
+}
