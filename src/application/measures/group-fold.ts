@@ -1,0 +1,127 @@
+import { types } from 'node:util';
+import { DomainError, messageOf } from '../../domain/errors.ts';
+import type { Measures } from '../../domain/measure.ts';
+import type { Analyze } from '../../domain/pipeline.ts';
+import type { GroupState } from '../../domain/ports/result-store.ts';
+import { REFUSED, type Accumulator } from './kind.ts';
+import { kinds } from './kinds.ts';
+import { StateWriter } from './state-bytes.ts';
+import { writeStateHead } from './state.ts';
+
+/** Folds messages of one frame into states by group. */
+export interface GroupFold {
+  /**
+   * Reads the group and every measure's input of one message, and then adds them: all or nothing.
+   *
+   * @returns the group: numbers and bigints as decimal text; half a surrogate pair becomes U+FFFD, as UTF-8 cannot
+   *   hold it
+   * @throws DomainError `E_ANALYZE` where `groupBy` or a measure threw, or where the group is no string, number or
+   *   bigint; `E_MEASURE_VALUE` where a measure gave a type that it cannot take, or another type than before (`min`, `max`)
+   */
+  add(message: unknown): string;
+
+  /** Canonical states by group, in ascending order of the group's UTF-8 bytes. To be called once. */
+  finish(): GroupState[];
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any
+export function createGroupFold({
+  groupBy,
+  measures,
+}: Pick<Analyze<any, Measures>, 'groupBy' | 'measures'>): GroupFold {
+  const plan = Object.entries(measures).map(([name, { kind, of }]) => {
+    return { name, of, tag: kinds[kind].tag, fold: kinds[kind].fold() };
+  });
+  const inputs: unknown[] = plan.map(() => undefined);
+  const groups = new Map<string, Accumulator[]>();
+
+  function add(message: unknown): string {
+    const group = readGroup(message);
+    let at = 0;
+    try {
+      for (; at < plan.length; at++) inputs[at] = plan[at]!.of?.(message);
+    } catch (thrown) {
+      throw new DomainError(`measure ${plan[at]!.name} threw: ${messageOf(thrown)}`, {
+        code: 'E_ANALYZE',
+        cause: thrown,
+      });
+    }
+    for (let i = 0; i < plan.length; i++) {
+      const { name, fold } = plan[i]!;
+      const accepted = fold.accept(inputs[i]);
+      if (accepted === REFUSED) throw refusal(name, inputs[i]);
+      inputs[i] = accepted;
+    }
+    let accumulators = groups.get(group);
+    if (accumulators === undefined) {
+      accumulators = plan.map(({ fold }) => fold.create());
+      groups.set(group, accumulators);
+    }
+    for (let i = 0; i < plan.length; i++) {
+      const input = inputs[i];
+      if (input !== undefined) accumulators[i]!.add(input as never);
+    }
+    return group;
+  }
+
+  function readGroup(message: unknown): string {
+    let group: unknown;
+    try {
+      group = groupBy(message);
+    } catch (thrown) {
+      throw new DomainError(`groupBy threw: ${messageOf(thrown)}`, { code: 'E_ANALYZE', cause: thrown });
+    }
+    if (typeof group === 'string') return group.isWellFormed() ? group : group.toWellFormed();
+    if (typeof group === 'number' || typeof group === 'bigint') return String(group);
+    throw new DomainError(`groupBy gave ${typeName(group)}, not a string, number or bigint`, {
+      code: 'E_ANALYZE',
+    });
+  }
+
+  function finish(): GroupState[] {
+    const out = new StateWriter(1024);
+    return [...groups]
+      .sort(([a], [b]) => compareUtf8(a, b))
+      .map(([group, accumulators]) => {
+        writeStateHead(out, plan.length);
+        for (let i = 0; i < plan.length; i++) {
+          out.byte(plan[i]!.tag);
+          accumulators[i]!.write(out);
+        }
+        return { group, state: out.take() };
+      });
+  }
+
+  return { add, finish };
+}
+
+function refusal(measure: string, value: unknown): DomainError {
+  return new DomainError(`measure ${measure} cannot take ${typeName(value)} here`, {
+    code: 'E_MEASURE_VALUE',
+  });
+}
+
+/** Of whatever was given, without asking it: it may be a proxy. */
+function typeName(value: unknown): string {
+  if (value === null) return 'null';
+  if (types.isDate(value)) return 'a date';
+  if (types.isPromise(value)) return 'a promise';
+  const type = typeof value;
+  if (type === 'undefined') return 'undefined';
+  return type === 'object' ? 'an object' : `a ${type}`;
+}
+
+/** The order of the UTF-8 bytes is the order of code points: UTF-16 differs where surrogates meet U+E000 and above. */
+function compareUtf8(a: string, b: string): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const x = a.charCodeAt(i);
+    const y = b.charCodeAt(i);
+    if (x !== y) return codePointOrder(x) - codePointOrder(y);
+  }
+  return a.length - b.length;
+}
+
+function codePointOrder(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
