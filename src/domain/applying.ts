@@ -37,7 +37,10 @@ export function judgeFrame(
 }
 
 /** A section is complete when the frames applied are exactly those that its record counts. */
-export function isSectionComplete(record: SectionRecord | undefined, appliedByPartition: ReadonlyMap<number, number>): boolean {
+export function isSectionComplete(
+  record: Pick<SectionRecord, 'frames'> | undefined,
+  appliedByPartition: ReadonlyMap<number, number>,
+): boolean {
   if (record === undefined) return false;
   if (appliedByPartition.size !== record.frames.length) return false;
   return record.frames.every(([partition, frames]) => appliedByPartition.get(partition) === frames);
@@ -49,8 +52,14 @@ export function isObjectComplete(lastSection: number | null, sectionsComplete: n
 }
 
 /** Whether a frame that was not applied before is one that the section's record, if it is known, counts. */
-export function isFrameCounted(expected: SectionRecord['frames'] | undefined, partition: number, number: number): boolean {
-  return expected === undefined || expected.some(([counted, frames]) => counted === partition && number < frames);
+export function isFrameCounted(
+  expected: SectionRecord['frames'] | undefined,
+  partition: number,
+  number: number,
+): boolean {
+  return (
+    expected === undefined || expected.some(([counted, frames]) => counted === partition && number < frames)
+  );
 }
 
 /** Whether a record counts all frames that were applied before it came; `applied` has the highest number of each partition. */
@@ -68,8 +77,15 @@ export function isWithinObject(section: number, lastSection: number | null): boo
  *
  * @param furthest the highest section of which something is applied; `null` where there is none
  */
-export function isEndAgreed(record: SectionRecord, lastSection: number | null, furthest: number | null): boolean {
+export function isEndAgreed(
+  record: SectionRecord,
+  lastSection: number | null,
+  furthest: number | null,
+): boolean {
   if (!isWithinObject(record.section, lastSection)) return false;
   if (!record.last) return true;
-  return (lastSection === null || lastSection === record.section) && (furthest === null || furthest <= record.section);
+  return (
+    (lastSection === null || lastSection === record.section) &&
+    (furthest === null || furthest <= record.section)
+  );
 }

@@ -1,0 +1,212 @@
+import type { Failure } from '../../../domain/failure.ts';
+import { weightOfFailure } from '../../../domain/reconcile.ts';
+import type { Effects, MergeStates, RedriveRef } from '../../../domain/ports/result-store.ts';
+import type { Connection } from './connection.ts';
+import type { Owner } from './counts.ts';
+import { applyEffects } from './effects.ts';
+import { findGeneration, requireGeneration } from './lookups.ts';
+import { Owners } from './owners.ts';
+
+/** Who tried, and when. */
+export interface Attempt {
+  readonly run: string;
+  readonly build: string;
+  readonly at: number;
+}
+
+interface KnownFailure {
+  readonly id: number;
+  readonly state: 'open' | 'closed';
+  readonly objectId: number | null;
+  readonly sourceId: number | null;
+  readonly coordinate: number | null;
+  readonly output: number | null;
+  readonly rows: number;
+}
+
+function findFailure(
+  connection: Connection,
+  generationId: number,
+  failure: string,
+): KnownFailure | undefined {
+  return connection.get<KnownFailure>(
+    `SELECT id, state, object_id AS objectId, source_id AS sourceId, coordinate, output, rows
+     FROM failures WHERE generation_id = ? AND failure = ?`,
+    generationId,
+    failure,
+  );
+}
+
+function ownerOf(failure: KnownFailure): Owner {
+  return failure.objectId === null
+    ? { table: 'sources', id: failure.sourceId as number }
+    : { table: 'objects', id: failure.objectId };
+}
+
+function weightOf(failure: KnownFailure) {
+  return weightOfFailure({ rows: failure.rows, position: { output: failure.output } });
+}
+
+/** Opens a failure that a frame carries. One that is known already stays as it is, be it open or settled. */
+export function openFailure(
+  connection: Connection,
+  generationId: number,
+  owners: Owners,
+  failure: Failure,
+  attempt: Attempt,
+): void {
+  if (findFailure(connection, generationId, failure.id) === undefined)
+    insertFailure(connection, generationId, owners, failure, attempt);
+}
+
+function insertFailure(
+  connection: Connection,
+  generationId: number,
+  owners: Owners,
+  failure: Failure,
+  attempt: Attempt,
+): void {
+  const { position } = failure;
+  const owner = owners.ofPosition(position);
+  const ofRow = position.kind === 'row';
+  connection.run(
+    `INSERT INTO failures (generation_id, failure, state, object_id, object_version, object_size, coordinate, source_id, key, output,
+       stage, code, message, rows, payload, attempts, run, build, opened_at, tried_at, closed_at)
+     VALUES (?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, NULL)`,
+    generationId,
+    failure.id,
+    ofRow ? owner.id : null,
+    ofRow ? position.object.version : null,
+    ofRow ? position.object.size : null,
+    ofRow ? position.coordinate : null,
+    ofRow ? null : owner.id,
+    ofRow ? null : position.key,
+    position.output,
+    failure.stage,
+    failure.code,
+    failure.message,
+    failure.rows,
+    failure.payload,
+    attempt.run,
+    attempt.build,
+    attempt.at,
+    attempt.at,
+  );
+  addOpen(owners, owner, weightOfFailure(failure), 1);
+}
+
+function addOpen(
+  owners: Owners,
+  owner: Owner,
+  weight: ReturnType<typeof weightOfFailure>,
+  sign: 1 | -1,
+): void {
+  owners.add(owner, {
+    openRowFailures: sign * weight.rowFailures,
+    openMessageFailures: sign * weight.messageFailures,
+    openFailedRows: sign * weight.rows,
+  });
+}
+
+function tryAgain(connection: Connection, id: number, failure: Failure, attempt: Attempt): void {
+  connection.run(
+    `UPDATE failures SET state = 'open', closed_at = NULL, attempts = attempts + 1, stage = ?, code = ?, message = ?, payload = ?,
+       run = ?, build = ?, tried_at = ? WHERE id = ?`,
+    failure.stage,
+    failure.code,
+    failure.message,
+    failure.payload,
+    attempt.run,
+    attempt.build,
+    attempt.at,
+    id,
+  );
+}
+
+export function openFailures(
+  connection: Connection,
+  generation: string,
+  run: string,
+  failures: readonly Failure[],
+  at: number,
+): void {
+  const generationId = requireGeneration(connection, generation);
+  const build = connection.get<{ build: string }>('SELECT build FROM runs WHERE run = ?', run)?.build ?? '';
+  const attempt = { run, build, at };
+  const owners = new Owners(connection, generationId, attempt);
+  for (const failure of failures) {
+    const known = findFailure(connection, generationId, failure.id);
+    if (known === undefined) {
+      insertFailure(connection, generationId, owners, failure, attempt);
+    } else if (known.state === 'open') {
+      tryAgain(connection, known.id, failure, attempt);
+    } else if (isOfWholeObject(known)) {
+      tryAgain(connection, known.id, failure, attempt);
+      addOpen(owners, ownerOf(known), weightOf(known), 1);
+    }
+  }
+  owners.save();
+}
+
+function isOfWholeObject(failure: KnownFailure): boolean {
+  return failure.objectId !== null && failure.coordinate === null;
+}
+
+/** An object that is planned could be opened. */
+export function closeObjectFailures(
+  connection: Connection,
+  owners: Owners,
+  objectId: number,
+  at: number,
+): void {
+  const open = connection.all<KnownFailure>(
+    `SELECT id, state, object_id AS objectId, source_id AS sourceId, coordinate, output, rows
+     FROM failures WHERE object_id = ? AND coordinate IS NULL AND state = 'open'`,
+    objectId,
+  );
+  for (const failure of open) {
+    connection.run(
+      `UPDATE failures SET state = 'closed', closed_at = max(tried_at, ?) WHERE id = ?`,
+      at,
+      failure.id,
+    );
+    addOpen(owners, ownerOf(failure), weightOf(failure), -1);
+  }
+}
+
+export function applyRedrive(
+  connection: Connection,
+  mergeStates: MergeStates,
+  redrive: RedriveRef,
+  effects: Effects,
+): 'applied' | 'failed-again' | 'closed' {
+  const generationId = findGeneration(connection, redrive.generation);
+  const known =
+    generationId === undefined ? undefined : findFailure(connection, generationId, redrive.failure);
+  if (generationId === undefined || known === undefined || known.state === 'closed') return 'closed';
+  if (redrive.again !== null) {
+    tryAgain(connection, known.id, redrive.again, redrive);
+    return 'failed-again';
+  }
+  const owners = new Owners(connection, generationId, redrive);
+  const owner = ownerOf(known);
+  const weight = weightOf(known);
+  applyEffects(connection, mergeStates, generationId, owner, owners, effects, redrive);
+  addOpen(owners, owner, weight, -1);
+  owners.add(owner, {
+    redriven: redrive.messages,
+    closedRowFailures: weight.rowFailures,
+    closedMessageFailures: weight.messageFailures,
+    closedFailedRows: weight.rows,
+  });
+  owners.save();
+  connection.run(
+    `UPDATE failures SET state = 'closed', run = ?, build = ?, tried_at = ?, closed_at = ? WHERE id = ?`,
+    redrive.run,
+    redrive.build,
+    redrive.at,
+    redrive.at,
+    known.id,
+  );
+  return 'applied';
+}
