@@ -107,17 +107,19 @@ function loadingError(path: string, file: string, error: unknown): DomainError {
   if (isSluiceError(cause)) return invalid(`${path}: ${message}`, cause);
   const stack = cause instanceof Error ? (cause.stack ?? '') : '';
   const place = placeIn(stack, begun) ?? path;
-  switch (cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined) {
-    case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
-      return invalid(
-        `${place}: ${message}. Node runs TypeScript by leaving its types out: write it without enums, namespaces ` +
-          'with code, parameter properties and import aliases',
-        cause,
-      );
-    case 'ERR_MODULE_NOT_FOUND':
-      return invalid(`${path}: ${message}${missingModule(message, file)}`, cause);
-    case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING':
-      return invalid(`${path}: ${message}; publish that package as JavaScript, or import it by path`, cause);
+  const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
+  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
+    return invalid(
+      `${place}: ${message}. Node runs TypeScript by leaving its types out: write it without enums, namespaces ` +
+        'with code, parameter properties and import aliases',
+      cause,
+    );
+  }
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    return invalid(`${path}: ${message}${missingModule(message, file)}`, cause);
+  }
+  if (code === 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING') {
+    return invalid(`${path}: ${message}; publish that package as JavaScript, or import it by path`, cause);
   }
   if (cause instanceof SyntaxError) {
     return invalid(`${placeIn(stack, begun) ?? checkedPlace(begun) ?? path}: ${message}`, cause);
