@@ -215,7 +215,8 @@ export function toNumber(value: FixedPoint, divisor = 1): number {
   const scale = 8 * value.exponent;
   const numerator = BigInt(`0x${hex}`) << BigInt(Math.max(0, scale));
   const denominator = BigInt(divisor) << BigInt(Math.max(0, -scale));
-  return value.sign * nearestDouble(numerator, denominator);
+  // + 0 makes 0 of the −0 that a tiny negative quotient rounds to.
+  return value.sign * nearestDouble(numerator, denominator) + 0;
 }
 
 /** Bits in a double's significand. */

@@ -218,7 +218,7 @@ function mergeIntoRegisters(
 
 /** Ertl 2017, algorithm 6: unbiased from 0 to far beyond 2^53, without switching between formulas. */
 function estimate(registers: Uint8Array, start: number): number {
-  const withRank = new Array<number>(RANK_BITS + 2).fill(0);
+  const withRank = new Uint32Array(RANK_BITS + 2);
   for (let i = start; i < start + REGISTERS; i++) withRank[registers[i]!]!++;
   let z = REGISTERS * tau(1 - withRank[RANK_BITS + 1]! / REGISTERS);
   for (let rank = RANK_BITS; rank >= 1; rank--) z = 0.5 * (z + withRank[rank]!);

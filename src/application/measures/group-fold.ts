@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import { DomainError, messageOf } from '../../domain/errors.ts';
 import type { Measures } from '../../domain/measure.ts';
-import type { Analyze } from '../../domain/pipeline.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { GroupState } from '../../domain/ports/result-store.ts';
 import { REFUSED, type Accumulator } from './kind.ts';
 import { kinds } from './kinds.ts';
@@ -24,12 +24,9 @@ export interface GroupFold {
   finish(): GroupState[];
 }
 
-// oxlint-disable-next-line typescript/no-explicit-any
-export function createGroupFold({
-  groupBy,
-  measures,
-}: Pick<Analyze<any, Measures>, 'groupBy' | 'measures'>): GroupFold {
-  const plan = Object.entries(measures).map(([name, { kind, of }]) => {
+export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' | 'measures'>): GroupFold {
+  const { groupBy } = analyze;
+  const plan = Object.entries(analyze.measures as Measures).map(([name, { kind, of }]) => {
     return { name, of, tag: kinds[kind].tag, fold: kinds[kind].fold() };
   });
   const inputs: unknown[] = plan.map(() => undefined);

@@ -19,7 +19,7 @@ const starts: readonly number[] = (() => {
 
 const binOfGrid = (() => {
   const bins = new Uint8Array(GRID);
-  for (let bin = 0; bin < BINS; bin++) bins.fill(bin, starts[bin]!, starts[bin + 1]!);
+  for (let bin = 0; bin < BINS; bin++) bins.fill(bin, starts[bin], starts[bin + 1]);
   return bins;
 })();
 
