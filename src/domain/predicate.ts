@@ -440,6 +440,11 @@ function opposite(part: Possible): Possible {
   return { pass: part.fail, fail: part.pass };
 }
 
+/** All rows of the set hold this value in the column. */
+export function knowledgeOfValue(value: unknown): ColumnKnowledge {
+  return (test) => (holds(test, value) ? always : never);
+}
+
 /**
  * Whether a row that has these values can match, whatever its other columns hold: false only if none can.
  *
@@ -447,7 +452,7 @@ function opposite(part: Possible): Possible {
  */
 export function whereMayMatch(where: Where, known: Row): boolean {
   return possibleOutcomes(where, (column) =>
-    Object.hasOwn(known, column) ? (test) => (holds(test, known[column]) ? always : never) : undefined,
+    Object.hasOwn(known, column) ? knowledgeOfValue(known[column]) : undefined,
   ).pass;
 }
 
