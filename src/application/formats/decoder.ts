@@ -16,6 +16,8 @@ export interface ObjectBytes {
 
 /** What to read of an object; follows from the generation alone. */
 export interface ReadOptions {
+  /** How the object is stored, as `detect` said; without it the decoder looks at the object's first bytes itself. */
+  readonly compression?: Compression | undefined;
   readonly csv: CsvOptions | undefined;
   /** `undefined`: all columns, as they are. */
   readonly columns: Columns | undefined;
@@ -80,19 +82,35 @@ export interface Decoder {
    *   `findStart` said); `null` where that is 0
    * @throws DomainError where the object as a whole cannot be read: nothing was yielded then
    */
-  read(object: ObjectBytes, range: SectionRange, start: number | null, options: ReadOptions, signal: AbortSignal): AsyncIterable<RowBatch>;
+  read(
+    object: ObjectBytes,
+    range: SectionRange,
+    start: number | null,
+    options: ReadOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<RowBatch>;
 
   /**
    * The rows at the given coordinates, ascending, for a redrive: without `where`.
    * A coordinate at which no row starts is a fault.
    */
-  readAt(object: ObjectBytes, coordinates: readonly number[], options: ReadOptions, signal: AbortSignal): AsyncIterable<RowBatch>;
+  readAt(
+    object: ObjectBytes,
+    coordinates: readonly number[],
+    options: ReadOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<RowBatch>;
 
   /**
    * Coordinates at which the first records of the given sections start, ascending: what has to be known before reading can
    * begin there. Only of splittable objects.
    */
-  findStarts(object: ObjectBytes, sections: readonly number[], options: ReadOptions, signal: AbortSignal): AsyncIterable<{ section: number; start: number }>;
+  findStarts(
+    object: ObjectBytes,
+    sections: readonly number[],
+    options: ReadOptions,
+    signal: AbortSignal,
+  ): AsyncIterable<{ section: number; start: number }>;
 
   /** For people: columns with their types, and what else the format tells. Reads little. */
   describe(object: ObjectBytes, options: ReadOptions, signal: AbortSignal): Promise<ObjectDescription>;

@@ -68,10 +68,7 @@ export function createRowShaper(options: Pick<ReadOptions, 'columns' | 'where' |
 
     shape(decoded) {
       for (const name of pathNames) decoded[name] = pathColumns[name];
-      for (const [name, cast] of testedFirst) {
-        // An absent column stays absent: `$exists` tells it from one that is null.
-        if (decoded[name] !== undefined) decoded[name] = cast(decoded[name]);
-      }
+      for (const [name, cast] of testedFirst) decoded[name] = cast(decoded[name]);
       if (keeps !== undefined && !keeps(decoded)) return undefined;
       return finish === undefined ? decoded : finish(decoded);
     },

@@ -1,0 +1,181 @@
+import { Buffer, isUtf8 } from 'node:buffer';
+import type { Row } from '../../../domain/row.ts';
+import { codeOf, NEW_ROW, rowFactory, type RowFactory } from '../row-factory.ts';
+import { MAX_RAW_BYTES, type RowCollector } from '../text/row-collector.ts';
+import type { Pause, RecordReader } from '../text/record-reader.ts';
+import type { TextWindow } from '../text/text-window.ts';
+import { textOfField, type CsvDialect } from './dialect.ts';
+import { FieldScan, type QuoteProblem } from './field-scan.ts';
+import { CARRIAGE_RETURN, LINE_FEED, LINE_START, QUOTED, QuoteScan, type QuoteState } from './quote-scan.ts';
+
+export interface CsvReading {
+  readonly dialect: CsvDialect;
+  /** Columns to decode, in this order; those that the object lacks are left out of its rows. */
+  readonly columns: readonly string[];
+  readonly ragged: 'fail' | 'pad';
+  readonly maxRowBytes: number;
+}
+
+/** A row that is too long to be held: only its beginning is kept, and how far the automaton got. */
+interface HugeRow {
+  readonly coordinate: number;
+  readonly raw: Uint8Array;
+  state: QuoteState;
+}
+
+/**
+ * Reads CSV rows. Lines without any byte are no rows, as with csv-parse's `skip_empty_lines`; a line that holds only
+ * `""` or blanks is one. All values are text.
+ */
+export class CsvReader implements RecordReader {
+  readonly #reading: CsvReading;
+  readonly #fields: FieldScan;
+  readonly #quotes: QuoteScan;
+  /** For each needed column its index among the object's. */
+  readonly #indexes: readonly number[];
+  readonly #plainRow: PlainRow;
+  readonly #mixedRow: RowFactory;
+  #huge: HugeRow | null = null;
+  #unfinished: number | null = null;
+  #text = '';
+  #textOfFill = -1;
+
+  constructor(reading: CsvReading) {
+    this.#reading = reading;
+    const { bytes, names } = reading.dialect;
+    this.#fields = new FieldScan(bytes);
+    this.#quotes = new QuoteScan(bytes);
+    const indexOf = new Map(names.map((name, i) => [name, i]));
+    const columns = reading.columns.filter((name) => indexOf.has(name));
+    this.#indexes = columns.map((name) => indexOf.get(name) as number);
+    this.#plainRow = plainRow(columns, this.#indexes);
+    this.#mixedRow = rowFactory(columns);
+  }
+
+  get unfinished(): number | null {
+    return this.#unfinished;
+  }
+
+  read(window: TextWindow, stop: number, into: RowCollector): Pause {
+    if (this.#huge !== null && !this.#passHuge(window, this.#huge, into)) return 'more';
+    this.#unfinished = null;
+    const { buffer, end, ended } = window;
+    const stopIndex = window.indexOf(stop);
+    const { maxRowBytes } = this.#reading;
+    const scan = this.#fields;
+    let i = window.start;
+    for (;;) {
+      while (i < end && i < stopIndex && isNewline(buffer[i])) i++;
+      window.start = i;
+      if (i >= stopIndex) return 'stop';
+      if (i >= end) return ended ? 'end' : 'more';
+      if (into.isFull) return 'full';
+      const next = scan.scan(buffer, i, end, ended);
+      if (next === -1) {
+        this.#unfinished = window.positionOf(i);
+        if (end - i > maxRowBytes) this.#beginHuge(window);
+        return 'more';
+      }
+      this.#row(window, i, next, into);
+      i = next < end ? next + 1 : end;
+    }
+  }
+
+  /** @param next index of the newline after the row */
+  #row(window: TextWindow, start: number, next: number, into: RowCollector): void {
+    const { buffer } = window;
+    const { dialect, ragged, maxRowBytes } = this.#reading;
+    const { names } = dialect;
+    const scan = this.#fields;
+    const coordinate = window.positionOf(start);
+    const raw = (): Uint8Array => buffer.subarray(start, next);
+    if (scan.problem === 'unclosed' && next >= window.end)
+      return quoteFault(into, coordinate, scan.problem, raw());
+    if (next - start > maxRowBytes) return sizeFault(into, coordinate, maxRowBytes, raw());
+    if (scan.problem !== null) return quoteFault(into, coordinate, scan.problem, raw());
+    const isMixed = scan.mixed > 0x7f;
+    if (isMixed && !isUtf8(raw()))
+      return into.fault(coordinate, 'E_UTF8', `the row at byte ${coordinate} is not UTF-8`, raw());
+    if (scan.fields !== names.length) {
+      if (ragged === 'fail') {
+        const message = `the row at byte ${coordinate} has ${scan.fields} fields; there are ${names.length} columns`;
+        return into.fault(coordinate, 'E_CSV_FIELDS', message, raw());
+      }
+      scan.pad(names.length);
+    }
+    // Doubled quotes have to be taken apart as well, field by field.
+    const row =
+      isMixed || scan.doubled
+        ? this.#mixed(buffer)
+        : this.#plainRow(this.#textOf(window), scan.starts, scan.ends);
+    into.row(row, coordinate, next - start, raw);
+  }
+
+  #mixed(buffer: Buffer): Row {
+    const { quote } = this.#reading.dialect.bytes;
+    return this.#mixedRow(this.#indexes.map((index) => textOfField(buffer, this.#fields, index, quote)));
+  }
+
+  /** The window's bytes as Latin-1 text, one character per byte: made once, since cutting text is cheaper than decoding bytes. */
+  #textOf(window: TextWindow): string {
+    if (this.#textOfFill !== window.fills) {
+      this.#text = window.buffer.toString('latin1', 0, window.end);
+      this.#textOfFill = window.fills;
+    }
+    return this.#text;
+  }
+
+  #beginHuge(window: TextWindow): void {
+    const { buffer, start, end } = window;
+    this.#huge = {
+      coordinate: window.position,
+      raw: Uint8Array.from(buffer.subarray(start, Math.min(end, start + MAX_RAW_BYTES))),
+      state: this.#quotes.advance(buffer, start, end, LINE_START),
+    };
+    window.start = end;
+  }
+
+  /** Whether its end was found. */
+  #passHuge(window: TextWindow, huge: HugeRow, into: RowCollector): boolean {
+    const { index, state } = this.#quotes.toLineStart(window.buffer, window.start, window.end, huge.state);
+    huge.state = state;
+    window.start = index === -1 ? window.end : index;
+    if (index === -1 && !window.ended) return false;
+    if (index === -1 && state === QUOTED) quoteFault(into, huge.coordinate, 'unclosed', huge.raw);
+    else sizeFault(into, huge.coordinate, this.#reading.maxRowBytes, huge.raw);
+    this.#huge = null;
+    return true;
+  }
+}
+
+function isNewline(byte: number | undefined): boolean {
+  return byte === LINE_FEED || byte === CARRIAGE_RETURN;
+}
+
+function quoteFault(into: RowCollector, coordinate: number, problem: QuoteProblem, raw: Uint8Array): void {
+  const what =
+    problem === 'stray'
+      ? 'a quote inside an unquoted field, or text after a closing quote'
+      : 'a quote that is never closed';
+  into.fault(coordinate, 'E_CSV_QUOTE', `the row at byte ${coordinate} has ${what}`, raw);
+}
+
+function sizeFault(into: RowCollector, coordinate: number, maxRowBytes: number, raw: Uint8Array): void {
+  into.fault(
+    coordinate,
+    'E_ROW_TOO_LARGE',
+    `the row at byte ${coordinate} is over limits.maxRowBytes (${maxRowBytes} bytes)`,
+    raw,
+  );
+}
+
+type PlainRow = (text: string, starts: Int32Array, ends: Int32Array) => Row;
+
+/** Cuts the fields out of ASCII text. Generated like the row factory, with its keys in the same order. */
+function plainRow(columns: readonly string[], indexes: readonly number[]): PlainRow {
+  const assignments = columns.map(
+    (name, c) => `row[${codeOf(name)}] = text.substring(starts[${indexes[c]}], ends[${indexes[c]}]);`,
+  );
+  const code = [`const row = ${NEW_ROW};`, ...assignments, 'return row;'].join('\n');
+  return new Function('text', 'starts', 'ends', code) as PlainRow;
+}

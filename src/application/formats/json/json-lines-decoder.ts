@@ -1,0 +1,101 @@
+import { lastTextSection } from '../../../domain/section.ts';
+import type { Decoder, ReadOptions } from '../decoder.ts';
+import { createRowShaper, type RowShaper } from '../row-shaper.ts';
+import { skipByteOrderMark } from '../text/byte-order-mark.ts';
+import { describeRows } from '../text/describe.ts';
+import { readAtCoordinates } from '../text/point-reader.ts';
+import { fill, readSections } from '../text/section-reader.ts';
+import { openText, type TextSource } from '../text/text-source.ts';
+import { TextWindow } from '../text/text-window.ts';
+import { JsonLinesReader } from './json-lines-reader.ts';
+
+const LINE_FEED = 0x0a;
+
+export const jsonLinesDecoder: Decoder = {
+  format: 'jsonl',
+
+  async layout(object, options, signal) {
+    const { size } = await openText(object, options, signal);
+    return size === null
+      ? { lastSection: null, splittable: false }
+      : { lastSection: lastTextSection(size, options.limits.sectionBytes), splittable: true };
+  },
+
+  async *read(object, range, start, options, signal) {
+    const source = await openText(object, options, signal);
+    const shaper = createRowShaper(options);
+    yield* readSections({
+      source,
+      reader: jsonLinesReader(shaper, options),
+      shaper,
+      sectionBytes: options.limits.sectionBytes,
+      range,
+      start: await noEarlierThanRows(source, start ?? 0),
+    });
+  },
+
+  async *readAt(object, coordinates, options, signal) {
+    const source = await openText(object, options, signal);
+    const shaper = createRowShaper({ ...options, where: undefined });
+    const rowsFrom = await noEarlierThanRows(source, 0);
+    yield* readAtCoordinates({
+      source,
+      coordinates,
+      shaper,
+      sectionBytes: options.limits.sectionBytes,
+      newReader: () => jsonLinesReader(shaper, options),
+      startsRow: (position, before, byte) =>
+        position === rowsFrom || (position > rowsFrom && before === LINE_FEED && byte !== LINE_FEED),
+    });
+  },
+
+  async *findStarts(object, sections, options, signal) {
+    const source = await openText(object, options, signal);
+    for (const section of sections) {
+      const boundary = section * options.limits.sectionBytes;
+      const rowsFrom = await noEarlierThanRows(source, boundary);
+      yield {
+        section,
+        start: rowsFrom > boundary || boundary === 0 ? rowsFrom : await lineStart(source, boundary),
+      };
+    }
+  },
+
+  async describe(object, options, signal) {
+    const { compression } = await openText(object, options, signal);
+    const columns = await describeRows(jsonLinesDecoder, object, { ...options, compression }, signal);
+    return { format: 'jsonl', compression, columns, rows: null, facts: {} };
+  },
+};
+
+function jsonLinesReader(shaper: RowShaper, options: ReadOptions): JsonLinesReader {
+  return new JsonLinesReader({ columns: shaper.neededColumns, maxRowBytes: options.limits.maxRowBytes });
+}
+
+/** A byte order mark is no part of the first row. */
+export async function noEarlierThanRows(source: TextSource, position: number): Promise<number> {
+  if (position > 3) return position;
+  const window = new TextWindow(source.read(0, 3), 0);
+  try {
+    await skipByteOrderMark(window);
+    return Math.max(position, window.position);
+  } finally {
+    await window.release();
+  }
+}
+
+async function lineStart(source: TextSource, boundary: number): Promise<number> {
+  const window = new TextWindow(source.read(boundary - 1, boundary), boundary - 1);
+  try {
+    for (;;) {
+      if (window.held === 0) await fill(window);
+      if (window.held === 0 && window.failure !== undefined) throw window.failure;
+      const feed = window.buffer.indexOf(LINE_FEED, window.start);
+      const isFound = feed < window.end;
+      window.start = isFound ? feed + 1 : window.end;
+      if (isFound || window.ended) return window.position;
+    }
+  } finally {
+    await window.release();
+  }
+}

@@ -1,0 +1,76 @@
+import { isAscii, isUtf8, type Buffer } from 'node:buffer';
+import type { Row } from '../../../domain/row.ts';
+import { codeOf, NEW_ROW } from '../row-factory.ts';
+import type { RowCollector } from '../text/row-collector.ts';
+
+/** Collects a stretch of bytes that must be one JSON object. */
+export type JsonRowReader = (
+  buffer: Buffer,
+  start: number,
+  end: number,
+  coordinate: number,
+  into: RowCollector,
+) => void;
+
+export interface JsonReading {
+  /** Columns to keep, `undefined`: all. */
+  readonly columns: readonly string[] | undefined;
+  readonly maxRowBytes: number;
+}
+
+export function jsonRowReader({ columns, maxRowBytes }: JsonReading): JsonRowReader {
+  const select = columns === undefined ? undefined : selection(columns);
+  return (buffer, start, end, coordinate, into) => {
+    const raw = (): Buffer => buffer.subarray(start, end);
+    if (end - start > maxRowBytes) return sizeFault(into, coordinate, maxRowBytes, raw());
+    const bytes = raw();
+    let text: string;
+    if (isAscii(bytes)) text = buffer.toString('latin1', start, end);
+    else if (isUtf8(bytes)) text = buffer.toString('utf8', start, end);
+    else return into.fault(coordinate, 'E_UTF8', `the row at byte ${coordinate} is not UTF-8`, bytes);
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      // The parser's own message quotes the data.
+      return into.fault(coordinate, 'E_JSON', `the row at byte ${coordinate} is not JSON`, bytes);
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      const kind = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+      return into.fault(
+        coordinate,
+        'E_JSON',
+        `the row at byte ${coordinate} is ${kind}, not an object`,
+        bytes,
+      );
+    }
+    // JSON.parse makes a key `__proto__` an own property; without a prototype it stays an ordinary one.
+    const row = Object.setPrototypeOf(value, null) as Row;
+    into.row(select === undefined ? row : select(row), coordinate, end - start, raw);
+  };
+}
+
+export function sizeFault(
+  into: RowCollector,
+  coordinate: number,
+  maxRowBytes: number,
+  raw: Uint8Array,
+): void {
+  into.fault(
+    coordinate,
+    'E_ROW_TOO_LARGE',
+    `the row at byte ${coordinate} is over limits.maxRowBytes (${maxRowBytes} bytes)`,
+    raw,
+  );
+}
+
+/** Copies some columns. Those that the row lacks are `null`, so that all rows have the same keys. */
+function selection(columns: readonly string[]): (from: Row) => Row {
+  const statements = columns.map(
+    (name) => `value = from[${codeOf(name)}]; row[${codeOf(name)}] = value === undefined ? null : value;`,
+  );
+  return new Function(
+    'from',
+    [`let value; const row = ${NEW_ROW};`, ...statements, 'return row;'].join('\n'),
+  ) as (from: Row) => Row;
+}

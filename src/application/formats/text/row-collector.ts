@@ -1,0 +1,76 @@
+import { isDomainError, messageOf } from '../../../domain/errors.ts';
+import type { Row } from '../../../domain/row.ts';
+import type { RowBatch, RowFault, SectionEnd } from '../decoder.ts';
+import type { RowShaper } from '../row-shaper.ts';
+
+const BATCH_ROWS = 1_000;
+const BATCH_BYTES = 1024 * 1024;
+
+/** What of a faulty row's text is kept, in bytes. */
+export const MAX_RAW_BYTES = 64 * 1024;
+
+/** Gathers the rows of one section into batches. */
+export class RowCollector {
+  readonly #shaper: RowShaper;
+  #rows: Row[] = [];
+  #coordinates: number[] = [];
+  #faults: RowFault[] = [];
+  #filtered = 0;
+  #bytes = 0;
+
+  constructor(shaper: RowShaper) {
+    this.#shaper = shaper;
+  }
+
+  get isFull(): boolean {
+    return this.#rows.length + this.#faults.length >= BATCH_ROWS || this.#bytes >= BATCH_BYTES;
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.length === 0 && this.#faults.length === 0 && this.#filtered === 0;
+  }
+
+  /** @param raw the row's stored text, called for only where the row turns out to be faulty */
+  row(decoded: Row, coordinate: number, bytes: number, raw: () => Uint8Array): void {
+    this.#bytes += bytes;
+    let row: Row | undefined;
+    try {
+      row = this.#shaper.shape(decoded);
+    } catch (thrown) {
+      if (!isDomainError(thrown)) throw thrown;
+      this.fault(coordinate, thrown.code, messageOf(thrown), raw());
+      return;
+    }
+    if (row === undefined) this.#filtered++;
+    else {
+      this.#rows.push(row);
+      this.#coordinates.push(coordinate);
+    }
+  }
+
+  /** @param raw is copied, and cut */
+  fault(coordinate: number, code: string, message: string, raw: Uint8Array | null): void {
+    const kept = raw === null ? null : Uint8Array.from(raw.subarray(0, MAX_RAW_BYTES));
+    this.#bytes += kept === null ? 0 : kept.length;
+    this.#faults.push({ coordinate, code, message, rows: 1, raw: kept });
+  }
+
+  /** The batch so far; the next one begins. */
+  take(section: number, end?: SectionEnd): RowBatch {
+    const batch: RowBatch = {
+      section,
+      rows: this.#rows,
+      coordinates: this.#coordinates,
+      faults: this.#faults,
+      pruned: 0,
+      filtered: this.#filtered,
+      ...(end === undefined ? {} : { end }),
+    };
+    this.#rows = [];
+    this.#coordinates = [];
+    this.#faults = [];
+    this.#filtered = 0;
+    this.#bytes = 0;
+    return batch;
+  }
+}
