@@ -16,7 +16,10 @@ export interface Measure<in M, out V> {
 
 export type MeasureKind = 'count' | 'countIf' | 'sum' | 'min' | 'max' | 'mean' | 'distinct' | 'quantiles';
 
-/** What a quantile measure reads as; every value is within 1 % of the exact one. `null` where nothing was measured. */
+/**
+ * What a quantile measure reads as. `p50` is the value at rank ⌊0.5 × (count − 1)⌋ in ascending order, from 0, to
+ * within 1 % of it; so are the others. `count`, `min` and `max` are exact. `null` where nothing was measured.
+ */
 export interface Quantiles {
   readonly count: number;
   readonly min: number | null;
@@ -31,7 +34,9 @@ export interface Quantiles {
 export type Measures = { readonly [name: string]: Measure<any, unknown> };
 
 /** The values that a group's measures read as, by name. */
-export type MeasureValues<A> = { readonly [Name in keyof A]: A[Name] extends Measure<never, infer V> ? V : never };
+export type MeasureValues<A> = {
+  readonly [Name in keyof A]: A[Name] extends Measure<never, infer V> ? V : never;
+};
 
 type Nullish = null | undefined;
 
@@ -44,33 +49,51 @@ export function count(): Measure<unknown, number> {
   return { kind: 'count', parameters: {}, of: undefined };
 }
 
-/** For how many messages `condition` holds. */
+/** For how many messages `condition` is `true`; `null` and `undefined` are taken for `false`. */
 export function countIf<M = any>(condition: (message: M) => boolean): Measure<M, number> {
   return { kind: 'countIf', parameters: {}, of: condition };
 }
 
-/** The exact sum, rounded once when it is read: the same in whatever order. NaN and infinities give what IEEE 754 addition gives. */
+/**
+ * The exact sum, rounded once when it is read: the same in whatever order. NaN and infinities give what IEEE 754
+ * addition gives; 0 is never −0. Bigints of up to 65,536 bits.
+ */
 export function sum<M = any>(of: (message: M) => number | bigint | Nullish): Measure<M, number> {
   return { kind: 'sum', parameters: {}, of };
 }
 
-/** The exact sum over the number of values; `null` without any. */
+/** The exact sum over the number of values, rounded once; `null` without any. */
 export function mean<M = any>(of: (message: M) => number | bigint | Nullish): Measure<M, number | null> {
   return { kind: 'mean', parameters: {}, of };
 }
 
-/** The smallest number, string (by code unit) or date; NaN is left out; `null` without any. */
-export function min<M = any, V extends number | string | Date = number>(of: (message: M) => V | Nullish): Measure<M, V | null> {
+/**
+ * The smallest number, string (by code unit) or date; `null` without any. NaN and invalid dates are left out; −0 is 0.
+ * One measure takes one of these types: another one in the same frame is an `E_MEASURE_VALUE`.
+ */
+export function min<M = any, V extends number | string | Date = number>(
+  of: (message: M) => V | Nullish,
+): Measure<M, V | null> {
   return { kind: 'min', parameters: {}, of };
 }
 
-/** The largest number, string (by code unit) or date; NaN is left out; `null` without any. */
-export function max<M = any, V extends number | string | Date = number>(of: (message: M) => V | Nullish): Measure<M, V | null> {
+/**
+ * The largest number, string (by code unit) or date; `null` without any. NaN and invalid dates are left out; −0 is 0.
+ * One measure takes one of these types: another one in the same frame is an `E_MEASURE_VALUE`.
+ */
+export function max<M = any, V extends number | string | Date = number>(
+  of: (message: M) => V | Nullish,
+): Measure<M, V | null> {
   return { kind: 'max', parameters: {}, of };
 }
 
-/** About how many different values: HyperLogLog with 4,096 registers, standard error 1.6 %; exact while few. */
-export function distinct<M = any>(of: (message: M) => string | number | bigint | boolean | Date | Nullish): Measure<M, number> {
+/**
+ * How many different values: exact up to 1,024, beyond with a standard error of 1.6 % (HyperLogLog, 4,096
+ * registers). Values of different types are different: `1`, `1n` and `'1'`.
+ */
+export function distinct<M = any>(
+  of: (message: M) => string | number | bigint | boolean | Date | Nullish,
+): Measure<M, number> {
   return { kind: 'distinct', parameters: { precision: 12 }, of };
 }
 
