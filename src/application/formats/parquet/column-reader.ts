@@ -8,19 +8,18 @@ import {
   type StoredPages,
 } from './pages.ts';
 import { isFlat, listElementOf, mapEntriesOf, unwrappedElementOf, type ColumnNode } from './schema.ts';
-import { INVALID_TEXT } from './values.ts';
 
 /** Values of one top-level column, row after row. Pages are decoded when their first row is asked for. */
 export interface ColumnReader {
   /**
-   * Values of the next rows. Text that is not UTF-8 is `INVALID_TEXT`, for all of the row's value.
+   * Values of the next rows. One that cannot be read is a symbol that tells why, for all of the row's value.
    *
    * @throws Error where a page is damaged
    */
   take(rows: number): ArrayLike<unknown>;
   skip(rows: number): void;
-  /** Whether a value so far was `INVALID_TEXT`. */
-  readonly sawInvalidText: boolean;
+  /** Whether a value so far could not be read. */
+  readonly sawUnreadable: boolean;
 }
 
 /**
@@ -70,7 +69,7 @@ class PageStream {
 }
 
 class FlatReader implements ColumnReader {
-  sawInvalidText = false;
+  sawUnreadable = false;
   readonly #stream: PageStream;
   #page: DecodedPage | undefined;
   /** Row and value within the page. */
@@ -111,8 +110,9 @@ class FlatReader implements ColumnReader {
       }
       const stored = values[next++];
       const compact = dictionary === undefined ? stored : dictionary[stored as number];
-      if (compact === INVALID_TEXT) this.sawInvalidText = true;
-      output[at + i] = finish === undefined ? compact : finish(compact);
+      const value = finish === undefined || typeof compact === 'symbol' ? compact : finish(compact);
+      if (typeof value === 'symbol') this.sawUnreadable = true;
+      output[at + i] = value;
     }
     this.#value = next;
   }
@@ -196,7 +196,7 @@ class LevelStream {
     const stored = values[this.#value++];
     const compact = dictionary === undefined ? stored : dictionary[stored as number];
     const { finish } = this.#stream.chunk.leaf.kind;
-    return finish === undefined ? compact : finish(compact);
+    return finish === undefined || typeof compact === 'symbol' ? compact : finish(compact);
   }
 }
 
@@ -204,10 +204,10 @@ type Assemble = () => unknown;
 
 /** Puts rows of lists, maps and structs together from the levels of their stored columns. */
 class NestedReader implements ColumnReader {
-  sawInvalidText = false;
+  sawUnreadable = false;
   readonly #levels: readonly LevelStream[];
   readonly #assemble: Assemble;
-  #rowHasInvalidText = false;
+  #unreadable: symbol | undefined;
 
   constructor(node: ColumnNode, streams: readonly PageStream[]) {
     this.#levels = streams.map((stream) => new LevelStream(stream));
@@ -224,14 +224,14 @@ class NestedReader implements ColumnReader {
   }
 
   #nextRow(): unknown {
-    this.#rowHasInvalidText = false;
+    this.#unreadable = undefined;
     const value = this.#assemble();
     if (this.#levels.some((levels) => levels.repetition !== 0)) {
       throw new Error('the parts of a nested column do not fit together');
     }
-    if (!this.#rowHasInvalidText) return value;
-    this.sawInvalidText = true;
-    return INVALID_TEXT;
+    if (this.#unreadable === undefined) return value;
+    this.sawUnreadable = true;
+    return this.#unreadable;
   }
 
   /** A part that may be absent or repeated. */
@@ -253,7 +253,7 @@ class NestedReader implements ColumnReader {
       const stream = levels.get(node.leaves[0]!.index)!;
       return () => {
         const value = stream.next();
-        if (value === INVALID_TEXT) this.#rowHasInvalidText = true;
+        if (typeof value === 'symbol') this.#unreadable = value;
         return value;
       };
     }

@@ -139,20 +139,24 @@ class Batch {
   }
 
   addRow(
-    { columns, hasInvalidText }: ColumnBlock,
+    { columns, hasUnreadable }: ColumnBlock,
     coordinate: number,
     i: number,
     { make, nodes, shaper }: RowMaker,
   ): void {
-    const invalid = hasInvalidText ? columns.findIndex((column) => column[i] === INVALID_TEXT) : -1;
-    if (invalid >= 0) {
-      this.fault(
-        coordinate,
-        1,
-        'E_UTF8',
-        `column ${JSON.stringify(nodes[invalid]!.name)}: text is not UTF-8`,
-      );
-      return;
+    if (hasUnreadable) {
+      const unreadable = columns.findIndex((column) => typeof column[i] === 'symbol');
+      if (unreadable >= 0) {
+        const reason = columns[unreadable]![i] as symbol;
+        const code = reason === INVALID_TEXT ? 'E_UTF8' : 'E_VALUE_TYPE';
+        this.fault(
+          coordinate,
+          1,
+          code,
+          `column ${JSON.stringify(nodes[unreadable]!.name)}: ${reason.description}`,
+        );
+        return;
+      }
     }
     try {
       const row = shaper.shape(make(columns, i));

@@ -23,8 +23,8 @@ export interface GroupFault {
 /** Values of some rows, column by column, in the order of the columns asked for. */
 export interface ColumnBlock {
   readonly columns: readonly ArrayLike<unknown>[];
-  /** Whether a value may be `INVALID_TEXT`. */
-  readonly hasInvalidText: boolean;
+  /** Whether a value may be a symbol: it could not be read. */
+  readonly hasUnreadable: boolean;
 }
 
 /** Where a stored column lies, and how much it is. */
@@ -106,7 +106,7 @@ export class GroupReader {
     }
     return {
       columns: columns as ArrayLike<unknown>[],
-      hasInvalidText: this.#readers.some((each) => each?.reader.sawInvalidText),
+      hasUnreadable: this.#readers.some((each) => each?.reader.sawUnreadable),
     };
   }
 

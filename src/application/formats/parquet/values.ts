@@ -3,8 +3,10 @@ import type { SchemaElement } from 'hyparquet';
 import { parseFloat16 } from 'hyparquet/src/convert.js';
 import type { ByteValue } from './encoding.ts';
 
-/** Stands for text that is not UTF-8 until its row is made a fault. */
-export const INVALID_TEXT = Symbol('text that is not UTF-8');
+/** Stands for text that is not UTF-8, until its row is made a fault. */
+export const INVALID_TEXT = Symbol('text is not UTF-8');
+/** Stands for a point in time that a `Date` cannot hold (further than 100 million days from 1970). */
+export const INVALID_TIME = Symbol('a time is beyond what a Date can hold');
 
 /** Which values of rows a column's statistics can speak of. */
 export type ComparisonKind = 'integer' | 'float' | 'decimal' | 'time' | 'text' | 'boolean' | 'none';
@@ -32,7 +34,7 @@ const MS_PER_DAY = 86_400_000;
  * | INT32, INT64 | number where it is a safe integer, else bigint |
  * | FLOAT, DOUBLE, FLOAT16 | number |
  * | decimal | the nearest number; of scale 0 as INT64; exact text where the column is declared `string` |
- * | date, timestamp, INT96 | `Date`: parts of milliseconds are cut off, towards the past |
+ * | date, timestamp, INT96 | `Date`: parts of milliseconds are cut off, towards the past; beyond its reach: `E_VALUE_TYPE` of the row |
  * | time | text, `13:05:00.000250` |
  * | text, enum, JSON | text (declare `json` to have it parsed); not UTF-8: `E_UTF8` of the row |
  * | UUID | text in lower case |
@@ -153,8 +155,10 @@ export function numberOrBigint(value: bigint): number | bigint {
   return Number.isSafeInteger(number) ? number : value;
 }
 
-function dateOf(milliseconds: unknown): Date {
-  return new Date(milliseconds as number);
+const MAX_TIME = 8_640_000_000_000_000;
+
+function dateOf(milliseconds: unknown): Date | typeof INVALID_TIME {
+  return Math.abs(milliseconds as number) <= MAX_TIME ? new Date(milliseconds as number) : INVALID_TIME;
 }
 
 const dateKind: ValueKind = {
