@@ -170,6 +170,7 @@ export class InMemoryResultStore implements ResultStore {
   }
 
   #closeObjectFailures(data: GenerationData, object: ObjectData, run: string): void {
+    if (object.counts.openRowFailures === 0) return;
     const startedAt = this.#runs.get(run)?.startedAt ?? 0;
     for (const failure of data.failures.values()) {
       const { record } = failure;
@@ -362,6 +363,19 @@ export class InMemoryResultStore implements ResultStore {
     signal.throwIfAborted();
   }
 
+  async countOpenFailures(
+    query: { readonly generation: string; readonly run?: string; readonly source?: string },
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, number>>> {
+    signal.throwIfAborted();
+    const counts = new Map<string, number>();
+    for (const { owner, record } of this.#generations.get(query.generation)?.failures.values() ?? []) {
+      if (record.state !== 'open' || !isOwnerAskedFor(owner, query)) continue;
+      counts.set(record.failure.code, (counts.get(record.failure.code) ?? 0) + 1);
+    }
+    return Object.fromEntries([...counts].sort(([a], [b]) => compareText(a, b)));
+  }
+
   async publish(
     generation: string,
     results: AsyncIterable<PublishedGroup>,
@@ -547,6 +561,14 @@ function tryAgain(known: FailureData, failure: Failure, { run, build, at }: Atte
 
 function keptFailure(failure: Failure): Failure {
   return { ...failure, payload: failure.payload === null ? null : copyOf(failure.payload) };
+}
+
+function isOwnerAskedFor(
+  owner: Owner,
+  { run, source }: { readonly run?: string; readonly source?: string },
+): boolean {
+  if (run === undefined && source === undefined) return true;
+  return 'runs' in owner ? run !== undefined && owner.runs.has(run) : owner.source === source;
 }
 
 function isAskedFor({ generation, failure, state, triedAt }: FailureRecord, query: FailureQuery): boolean {

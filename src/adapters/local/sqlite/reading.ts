@@ -233,6 +233,34 @@ export async function* readFailures(
   }
 }
 
+export function countOpenFailures(
+  connection: Connection,
+  {
+    generation,
+    run,
+    source,
+  }: { readonly generation: string; readonly run?: string; readonly source?: string },
+): Record<string, number> {
+  const owners: string[] = [];
+  const values: string[] = [generation];
+  if (run !== undefined) {
+    owners.push('object_id IN (SELECT object_id FROM run_objects WHERE run = ?)');
+    values.push(run);
+  }
+  if (source !== undefined) {
+    owners.push('source_id IN (SELECT id FROM sources WHERE source = ?)');
+    values.push(source);
+  }
+  const rows = connection.all<{ code: string; failures: number }>(
+    `SELECT code, count(*) AS failures FROM failures
+     WHERE generation_id = (SELECT id FROM generations WHERE generation = ?) AND state = 'open'
+       ${owners.length === 0 ? '' : `AND (${owners.join(' OR ')})`}
+     GROUP BY code ORDER BY code`,
+    ...values,
+  );
+  return Object.fromEntries(rows.map(({ code, failures }) => [code, failures]));
+}
+
 function failureConditions(query: FailureQuery): { conditions: string[]; values: SQLInputValue[] } {
   const conditions: string[] = [];
   const values: SQLInputValue[] = [];

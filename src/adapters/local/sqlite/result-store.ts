@@ -37,7 +37,14 @@ import { declare, purge, readGenerations, readRun, readRuns, saveRun } from './g
 import { applyKeyed } from './keyed.ts';
 import { planObjects } from './plan.ts';
 import { publish } from './publish.ts';
-import { readFailures, readFlags, readGroups, readKeyedSources, readObjects } from './reading.ts';
+import {
+  countOpenFailures,
+  readFailures,
+  readFlags,
+  readGroups,
+  readKeyedSources,
+  readObjects,
+} from './reading.ts';
 import { checkFile, migrate } from './schema.ts';
 
 export interface SqliteResultStoreOptions {
@@ -194,6 +201,13 @@ class SqliteResultStore implements ResultStore {
 
   failures(query: FailureQuery, signal: AbortSignal): AsyncIterable<FailureRecord> {
     return readFailures(this.#connection, query, signal);
+  }
+
+  async countOpenFailures(
+    query: { readonly generation: string; readonly run?: string; readonly source?: string },
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, number>>> {
+    return this.#read(signal, (connection) => countOpenFailures(connection, query));
   }
 
   async publish(

@@ -150,7 +150,7 @@ CREATE TABLE failures (
   UNIQUE (generation_id, failure),
   CHECK ((object_id IS NULL) <> (source_id IS NULL))
 ) STRICT;
-CREATE INDEX failures_of_objects ON failures (object_id) WHERE object_id IS NOT NULL;
+CREATE INDEX failures_of_objects ON failures (object_id, coordinate) WHERE object_id IS NOT NULL;
 CREATE INDEX failures_of_sources ON failures (source_id) WHERE source_id IS NOT NULL;
 
 -- What other tools read: replaced whole when a run is complete. There is a view for each generation, too.
