@@ -11,7 +11,7 @@ export interface DedupStore {
    */
   claim(keys: readonly string[], leaseMs: number, signal: AbortSignal): Promise<readonly ClaimOutcome[]>;
 
-  /** Marks claimed keys as done. A token that has been overtaken changes nothing; the answer says so, key by key. */
+  /** Marks claimed keys as done, also after their lease, and again where that is said twice. A token that has been overtaken changes nothing; the answer says so, key by key. */
   commit(claims: readonly Claim[], signal: AbortSignal): Promise<readonly boolean[]>;
 
   /** Gives claimed keys back. A token that has been overtaken changes nothing; the answer says so, key by key. */
@@ -31,7 +31,7 @@ export type ClaimOutcome =
   | { readonly state: 'done' };
 
 export interface DedupStoreCapabilities {
-  /** Keys in one call. */
+  /** Keys in one call; more are the caller's defect: `InfrastructureError` `E_INTERNAL`, and nothing is done. */
   readonly maxBatchKeys: number;
   /** How long a done key is remembered, in milliseconds; `Infinity` while the store lives. */
   readonly retentionMs: number;

@@ -16,7 +16,7 @@ export interface ObjectSource {
   stat(name: ObjectName, signal: AbortSignal): Promise<LakeObject>;
 
   /**
-   * The bytes of a stretch, in chunks of the provider's choice, none empty. A consumer that stops early releases
+   * The bytes of a stretch, in chunks of the provider's choice, none empty; a stretch ends where the object does. A consumer that stops early releases
    * whatever is open.
    *
    * @throws DomainError `E_OBJECT_CHANGED` where the object is not the version that was asked for any more

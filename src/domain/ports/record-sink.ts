@@ -4,9 +4,11 @@ export interface RecordSink {
 
   /**
    * Puts a batch. Partial success is the normal case: there is one outcome per record, in the records' order.
-   * Rejects only where nothing at all is known of the batch.
+   * Rejects only where nothing at all is known of the batch. The data is the sink's own copy afterwards.
    *
-   * @throws InfrastructureError the batch as a whole may or may not have been accepted
+   * @throws InfrastructureError the batch as a whole may or may not have been accepted; `E_INTERNAL`, not retryable and
+   *   nothing accepted, where the caller gave more than `maxBatchRecords` or `maxBatchBytes` (a single record over
+   *   `maxRecordBytes` is an outcome instead, and does not count there)
    */
   put(records: readonly SinkRecord[], signal: AbortSignal): Promise<readonly PutOutcome[]>;
 }
