@@ -1,6 +1,6 @@
 import type { AnyPipeline } from './pipeline.ts';
 import { columnNames, columnType } from './columns.ts';
-import type { Measures } from './measure.ts';
+import type { MeasureKind, Measures } from './measure.ts';
 import type { Where } from './where.ts';
 
 /** A pipeline's name and version with its declared data: what results, progress and failures belong to. */
@@ -33,14 +33,29 @@ export function declaredData(pipeline: AnyPipeline, where: Where | undefined): s
       format: source.format,
       compression: source.compression,
       csv: source.csv,
-      columns: columns === undefined ? undefined : columnNames(columns).map((name) => [name, columnType(columns, name)]),
+      columns:
+        columns === undefined
+          ? undefined
+          : columnNames(columns).map((name) => [name, columnType(columns, name)]),
       where: source.where,
       schema: source.schema?.['~standard'].vendor,
       keyed: source.id !== undefined,
     },
     adHoc: where,
-    measures: Object.entries(pipeline.analyze.measures as Measures).map(([name, { kind, parameters }]) => [name, kind, parameters]),
+    measures: Object.entries(pipeline.analyze.measures as Measures).map(([name, { kind, parameters }]) => [
+      name,
+      kind,
+      parameters,
+    ]),
   });
+}
+
+/** The measures of a generation, read back from what was declared: kinds and parameters, without what picks their input. */
+export function declaredMeasures(generation: Pick<Generation, 'declared'>): Measures {
+  const { measures } = JSON.parse(generation.declared) as {
+    measures: [name: string, kind: MeasureKind, parameters: Record<string, number>][];
+  };
+  return Object.fromEntries(measures.map(([name, kind, parameters]) => [name, { kind, parameters, of: undefined }]));
 }
 
 export function generationId(pipeline: AnyPipeline, adHoc: string | undefined): string {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { columnNames } from '../../domain/columns.ts';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { KeyedEntry } from '../../domain/frame.ts';
 import { murmur3 } from '../../domain/hash.ts';
@@ -8,11 +7,11 @@ import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts'
 import type { Claim, DedupStore } from '../../domain/ports/dedup-store.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { Position } from '../../domain/position.ts';
-import { columnsOfWhere, compileWhere } from '../../domain/predicate.ts';
 import type { Row } from '../../domain/row.ts';
 import type { Where } from '../../domain/where.ts';
 import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
 import type { RowFault } from '../formats/decoder.ts';
+import { createRowShaper, type RowShaper } from '../formats/row-shaper.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
 import { FrameSender } from '../frames/frame-sender.ts';
 import { createRowTransformer } from '../transform/row-transformer.ts';
@@ -41,7 +40,7 @@ export interface IngestContext {
   readonly signal: AbortSignal;
 }
 
-/** A message from elsewhere: decoded, not yet filtered, or the fault that it is. */
+/** A message from elsewhere: decoded with all its columns, not yet filtered, or the fault that it is. */
 export type ArrivedMessage = {
   /** Names it for ever; `null`: the pipeline's `source.id` picks it. */
   readonly key: string | null;
@@ -110,14 +109,13 @@ const ENTRY_BYTES = 128;
 class EntryMaker {
   readonly #context: IngestContext;
   readonly #transform: (row: Row) => readonly unknown[];
-  readonly #keeps: (row: Row) => boolean;
-  readonly #onlyForWhere: readonly string[];
+  readonly #shaper: RowShaper;
 
   constructor(context: IngestContext) {
     this.#context = context;
     this.#transform = createRowTransformer(context.pipeline);
-    this.#keeps = context.where === undefined ? () => true : compileWhere(context.where);
-    this.#onlyForWhere = columnsOnlyForWhere(context);
+    const { columns } = context.pipeline.source;
+    this.#shaper = createRowShaper({ columns, where: context.where, pathColumns: {} });
   }
 
   make(message: ArrivedMessage): SizedEntry {
@@ -130,10 +128,11 @@ class EntryMaker {
     let { key } = message;
     try {
       key ??= idOf(this.#context.pipeline, row);
-      if (!this.#keeps(row))
+      const shaped = this.#shaper.shape(row);
+      if (shaped === undefined) {
         return { entry: { key, messages: [], filtered: true, failure: null }, bytes: ENTRY_BYTES };
-      for (const column of this.#onlyForWhere) delete row[column];
-      const messages = this.#transform(row);
+      }
+      const messages = this.#transform(shaped);
       return {
         entry: { key, messages, filtered: false, failure: null },
         bytes: ENTRY_BYTES + this.#check(messages),
@@ -168,14 +167,6 @@ class EntryMaker {
       bytes: ENTRY_BYTES + 4096 + (payload?.length ?? 0),
     };
   }
-}
-
-/** `transform` sees the declared columns alone, as it does with rows of objects. */
-function columnsOnlyForWhere({ pipeline, where }: IngestContext): readonly string[] {
-  const { columns } = pipeline.source;
-  if (columns === undefined || where === undefined) return [];
-  const declared = new Set(columnNames(columns));
-  return columnsOfWhere(where).filter((column) => !declared.has(column));
 }
 
 /** @throws DomainError `E_KEY` */

@@ -36,7 +36,7 @@ export async function openObject(
 ): Promise<OpenedObject> {
   const bytes = bindObject(object, ports, signal);
   const { source, limits } = pipeline;
-  const { format, compression } = await detect(bytes, source);
+  const { format, compression } = await detect(bytes, source, signal);
   const decoder = await decoderFor(format);
   const options: ReadOptions = {
     csv: source.csv,

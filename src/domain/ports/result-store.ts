@@ -38,7 +38,11 @@ export interface ResultStore {
    *
    * @throws DomainError `E_NOT_FOUND` where the generation is not declared
    */
-  plan(run: PlanRequest, objects: readonly PlannedObject[], signal: AbortSignal): Promise<readonly ObjectPlan[]>;
+  plan(
+    run: PlanRequest,
+    objects: readonly PlannedObject[],
+    signal: AbortSignal,
+  ): Promise<readonly ObjectPlan[]>;
 
   // Applying
 
@@ -59,7 +63,11 @@ export interface ResultStore {
    * Settles an open failure: `effects` and its closing in one transaction; or, where it is `again` a failure, updates
    * it and applies nothing. Nothing happens if it is closed or unknown.
    */
-  applyRedrive(redrive: RedriveRef, effects: Effects, signal: AbortSignal): Promise<'applied' | 'failed-again' | 'closed'>;
+  applyRedrive(
+    redrive: RedriveRef,
+    effects: Effects,
+    signal: AbortSignal,
+  ): Promise<'applied' | 'failed-again' | 'closed'>;
 
   /**
    * Opens failures that no frame carries (an object that cannot be opened). One that is open already is updated;
@@ -68,7 +76,13 @@ export interface ResultStore {
    *
    * @throws DomainError `E_NOT_FOUND` where the generation is not declared
    */
-  openFailures(generation: string, run: string, failures: readonly Failure[], at: number, signal: AbortSignal): Promise<void>;
+  openFailures(
+    generation: string,
+    run: string,
+    failures: readonly Failure[],
+    at: number,
+    signal: AbortSignal,
+  ): Promise<void>;
 
   // Reading
 
@@ -79,7 +93,10 @@ export interface ResultStore {
   generations(signal: AbortSignal): Promise<readonly Generation[]>;
 
   /** Progress and totals of a generation's objects, by bucket and key; of one run's objects where `run` is given. */
-  objects(query: { readonly generation: string; readonly run?: string }, signal: AbortSignal): AsyncIterable<ObjectProgress>;
+  objects(
+    query: { readonly generation: string; readonly run?: string },
+    signal: AbortSignal,
+  ): AsyncIterable<ObjectProgress>;
 
   /** Totals of messages from elsewhere, in order of source. */
   keyedSources(generation: string, signal: AbortSignal): Promise<readonly KeyedTotals[]>;
@@ -95,6 +112,15 @@ export interface ResultStore {
 
   /** In the order in which they were opened first. */
   failures(query: FailureQuery, signal: AbortSignal): AsyncIterable<FailureRecord>;
+
+  /**
+   * How many failures are open, by code: of the objects of a run where `run` is given, and of a source of messages from
+   * elsewhere where `source` is.
+   */
+  countOpenFailures(
+    query: { readonly generation: string; readonly run?: string; readonly source?: string },
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, number>>>;
 
   /**
    * Makes results readable for other tools: what they read is replaced whole, or, where `results` throws, not at all.

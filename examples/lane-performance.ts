@@ -1,0 +1,44 @@
+// How reliable is each lane of the network? Flights in, one answer a lane out.
+import { type AnyPipeline, count, countIf, definePipeline, max, mean, quantiles } from 'sluice';
+import { flightColumns, LATE_AFTER_MINUTES, type Leg, toLeg } from './model.ts';
+
+const BUSY_LANE_FLIGHTS = 500;
+const LATE_SHARE_LIMIT = 0.3;
+
+export default definePipeline({
+  name: 'lane-performance',
+  version: 1,
+  source: {
+    format: 'parquet',
+    columns: flightColumns,
+    // A recorded delay below one hour early is a slip of the pen.
+    where: { delay: { $gte: -60 } },
+  },
+  transform: toLeg,
+  partitionBy: (leg) => leg.lane,
+  analyze: {
+    groupBy: (leg) => leg.lane,
+    measures: {
+      flights: count(),
+      late: countIf((leg: Leg) => leg.delay > LATE_AFTER_MINUTES),
+      meanDelay: mean((leg: Leg) => leg.delay),
+      delay: quantiles((leg: Leg) => leg.delay),
+      worst: max((leg: Leg) => leg.delay),
+      distance: max((leg: Leg) => leg.distance),
+    },
+    findings: (lane, { flights, late, delay }) => {
+      const share = late / flights;
+      if (flights < BUSY_LANE_FLIGHTS || share <= LATE_SHARE_LIMIT) return null;
+      return {
+        kind: 'late-lane',
+        severity: share > 0.4 ? 'critical' : 'warning',
+        message: `${lane}: ${(share * 100).toFixed(0)} % of ${flights} flights late, every tenth by more than ${Math.round(delay.p90 ?? 0)} min`,
+        details: { share },
+      };
+    },
+    flag: (leg) =>
+      leg.delay > 24 * 60
+        ? { kind: 'lost-a-day', severity: 'critical', message: `${leg.lane} arrived ${leg.delay} min late` }
+        : null,
+  },
+}) satisfies AnyPipeline;

@@ -1,0 +1,71 @@
+import { Command } from 'commander';
+import { DomainError } from '../../../domain/errors.ts';
+import type { RunRecord } from '../../../domain/ports/result-store.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { jsonOption, outOption } from '../options.ts';
+import { balanceOf, openFailuresOf, scopeOf } from '../run-state.ts';
+import type { Runtime } from '../runtime.ts';
+import { renderBalance } from '../terminal/summary.ts';
+import { terminalOf } from '../terminal/terminal.ts';
+import { withResults } from './with-results.ts';
+
+interface Flags {
+  readonly out: string;
+  readonly json?: true;
+}
+
+export function reconcileCommand(exitWith: (code: number) => void): Command {
+  return new Command('reconcile')
+    .description('prove that every row and message of a run came to exactly one end')
+    .argument('[run]', 'id of the run; default: the last one')
+    .addOption(outOption())
+    .addOption(jsonOption())
+    .addHelpText('after', '\nExit codes: 0 complete and balanced; 1 not, or the command itself failed.')
+    .action(async (id: string | undefined, flags: Flags) => {
+      exitWith(await withResults(flags, (runtime, signal) => reconcile(id, flags, runtime, signal)));
+    });
+}
+
+async function reconcile(
+  id: string | undefined,
+  flags: Flags,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<number> {
+  const { store } = runtime;
+  const run = await findRun(id, runtime, signal);
+  const scope = scopeOf(run);
+  const { balance, complete, unbalanced } = await balanceOf(scope, store, signal);
+  const failed = await openFailuresOf(scope, store, signal);
+  const balanced = balance.every((line) => line.balanced);
+  if (flags.json === true) {
+    process.stdout.write(
+      `${JSON.stringify({ run: run.id, generation: run.generation, complete, balanced, balance, failed, unbalanced })}\n`,
+    );
+  } else {
+    process.stdout.write(
+      `run ${run.id} of ${run.generation}\n${renderBalance(balance, terminalOf(process.stdout))}`,
+    );
+    process.stdout.write(
+      complete
+        ? 'every planned object is complete\n'
+        : 'not every planned object is complete: start the run again to continue\n',
+    );
+    for (const object of unbalanced) process.stdout.write(`does not balance: ${object}\n`);
+  }
+  return complete && balanced ? exitCodes.ok : exitCodes.broken;
+}
+
+async function findRun(id: string | undefined, { store }: Runtime, signal: AbortSignal): Promise<RunRecord> {
+  const run = id === undefined ? (await store.runs(signal)).at(-1) : await store.run(id, signal);
+  if (run !== undefined) return run;
+  const runs = await store.runs(signal);
+  const there =
+    runs.length === 0
+      ? 'there are none'
+      : `the last ones are ${runs
+          .slice(-5)
+          .map((known) => known.id)
+          .join(', ')}`;
+  throw new DomainError(`no run ${id ?? ''} in this folder: ${there}`, { code: 'E_NOT_FOUND' });
+}

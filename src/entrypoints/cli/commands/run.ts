@@ -1,0 +1,221 @@
+import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { DomainError, InfrastructureError, messageOf } from '../../../domain/errors.ts';
+import { errorCatalogue } from '../../../domain/error-codes.ts';
+import type { Where } from '../../../domain/where.ts';
+import { startRuntime } from '../container.ts';
+import { executeRun, type RunOptions, type RunOutcome } from '../execute-run.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { untilInterrupted } from '../interrupt.ts';
+import { loadPipeline, type LoadedPipeline } from '../load-pipeline.ts';
+import { jsonOption, outOption, whereOption, wholeNumber } from '../options.ts';
+import type { RunReport } from '../run-report.ts';
+import type { Runtime } from '../runtime.ts';
+import { createProgress } from '../terminal/progress.ts';
+import { resultRows, tableColumns } from '../terminal/results-table.ts';
+import { renderRunSummary } from '../terminal/summary.ts';
+import { terminalOf } from '../terminal/terminal.ts';
+import { topGroups } from '../top-groups.ts';
+
+interface Flags {
+  readonly out: string;
+  readonly where?: Where;
+  readonly report?: string;
+  readonly concurrency: number;
+  readonly fresh?: true;
+  readonly stdin?: true;
+  readonly source?: string;
+  readonly maxFailures: number;
+  readonly top: number;
+  readonly json?: true;
+}
+
+export function runCommand(exitWith: (code: number) => void): Command {
+  return new Command('run')
+    .description('run a pipeline over objects of the lake, or over messages from a pipe')
+    .argument('<pipeline>', 'the pipeline file')
+    .argument('[objects...]', 'files, folders or globs')
+    .addOption(whereOption('rows, for this run alone: its results stand apart'))
+    .addOption(outOption())
+    .option('--report <file>', 'write the results as one HTML page')
+    .option('--concurrency <n>', 'tasks in hand at once', wholeNumber(1), Math.min(4, availableParallelism()))
+    .option('--fresh', 'forget the results of this version first')
+    .option('--stdin', 'read messages from standard input, as JSON Lines')
+    .option(
+      '--source <name>',
+      'with --stdin: where the messages come from; with the line number it names a message',
+    )
+    .option('--max-failures <n>', 'open failures that still are a success', wholeNumber(0), 0)
+    .option('--top <n>', 'groups to show at the end', wholeNumber(0), 10)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C.
+A run that was stopped, however, continues when it is started again; what is done is not done again.
+
+Examples:
+  sluice run lanes.ts lake/                        everything below lake/
+  sluice run lanes.ts 'lake/yyyy=2019/**/*.csv.gz'
+  tail -f events.jsonl | sluice run alerts.ts --stdin --source events`,
+    )
+    .action(async (path: string, objects: string[], flags: Flags) => {
+      exitWith(await untilInterrupted((signal) => run(path, objects, flags, signal)));
+    });
+}
+
+async function run(
+  path: string,
+  objects: readonly string[],
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<number> {
+  const loaded = await loadPipeline(path);
+  const options = runOptions(loaded, objects, flags);
+  const terminal = terminalOf(process.stderr);
+  const out = resolve(flags.out);
+  const runtime = await startRuntime({
+    out,
+    partitions: loaded.pipeline.partitions,
+    create: true,
+    // On a terminal the progress lines stand where log lines would.
+    log: { level: terminal.isTerminal ? 'silent' : 'info' },
+  });
+  try {
+    const progress = createProgress({
+      ...terminal,
+      stream: process.stderr,
+      columns: () => terminalOf(process.stderr).width,
+      now: () => runtime.clock.now(),
+      log: runtime.log,
+    });
+    let outcome: RunOutcome;
+    try {
+      outcome = await executeRun(loaded, options, runtime, signal, (sample) => progress.update(sample));
+    } finally {
+      progress.stop();
+    }
+    if (flags.report !== undefined) await writeReport(flags.report, loaded, outcome, runtime, signal);
+    await print(flags, loaded, outcome, runtime, signal);
+    return verdict(flags, objects, outcome, out);
+  } finally {
+    await runtime.close();
+  }
+}
+
+function runOptions({ pipeline }: LoadedPipeline, locations: readonly string[], flags: Flags): RunOptions {
+  const { where, concurrency, fresh = false } = flags;
+  if (flags.stdin === true) {
+    if (locations.length > 0) throw usage('--stdin reads a pipe: leave the objects out');
+    const keyed = pipeline.source.id !== undefined;
+    if (!keyed && flags.source === undefined) {
+      throw usage(
+        'messages from a pipe need names: give the pipeline a source.id, or say --source NAME (then the line number names a message)',
+      );
+    }
+    return {
+      locations,
+      pipe: { input: process.stdin, source: flags.source ?? 'stdin', keyed },
+      where,
+      concurrency,
+      fresh,
+    };
+  }
+  if (flags.source !== undefined) throw usage('--source goes with --stdin');
+  if (locations.length === 0) throw usage('say which files, folders or globs to read, or --stdin');
+  return { locations, pipe: null, where, concurrency, fresh };
+}
+
+function usage(message: string): DomainError {
+  return new DomainError(message, { code: 'E_USAGE' });
+}
+
+async function writeReport(
+  file: string,
+  loaded: LoadedPipeline,
+  outcome: RunOutcome,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  // Charts weigh something: only a run that asks for a page loads them.
+  const { writeReportPage } = await import('../report/write-report-page.ts');
+  const page = await writeReportPage(loaded, outcome, runtime, signal);
+  try {
+    await writeFile(file, page);
+  } catch (cause) {
+    throw new InfrastructureError(`the report cannot be written: ${messageOf(cause)}`, {
+      code: 'E_OUTPUT',
+      cause,
+    });
+  }
+}
+
+async function print(
+  flags: Flags,
+  loaded: LoadedPipeline,
+  outcome: RunOutcome,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify(outcome.report)}\n`);
+    return;
+  }
+  const { measures, groups } = await topGroups(
+    outcome.generation,
+    loaded.pipeline,
+    { top: flags.top },
+    runtime.store,
+    signal,
+  );
+  const columns = tableColumns(measures);
+  const table = { title: `The ${groups.length} groups with the most ${measures.find(({ kind }) => kind === 'count')?.name ?? 'in them'}`, columns, rows: resultRows(columns, groups) };
+  process.stdout.write(renderRunSummary({ ...outcome, groups: table, next: nextSteps(flags, outcome) }, terminalOf(process.stdout)));
+}
+
+function nextSteps({ out, report }: Flags, { generation }: RunOutcome): { text: string; purpose: string }[] {
+  const steps = [
+    { purpose: 'all results', text: `sluice results ${generation.id} --out ${out}` },
+    { purpose: 'with any tool', text: `${out}/results.sqlite` },
+  ];
+  return report === undefined ? steps : [...steps, { purpose: 'report', text: report }];
+}
+
+/** Says on stderr what is missing and what to do, and picks the exit code. */
+function verdict(
+  flags: Flags,
+  locations: readonly string[],
+  { report, refused, findingErrors, generation }: RunOutcome,
+  out: string,
+): number {
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  const again = `--out ${JSON.stringify(out)}`;
+  for (const error of findingErrors.slice(0, 3)) say(`${error.code}: ${error.message}`);
+  if (report.objects === 0 && flags.stdin !== true) {
+    say(`E_OBJECT_NOT_FOUND: nothing to read at ${locations.join(', ')}`);
+    return exitCodes.broken;
+  }
+  for (const [code, total] of Object.entries(report.refused.byCode)) {
+    const first = refused.find((object) => object.code === code)?.object;
+    say(
+      `${code}: ${total} of ${report.objects} objects were left as they are, e.g. ${first?.bucket}/${first?.key}`,
+    );
+    say(`  ${errorCatalogue[code as keyof typeof errorCatalogue].remedy}`);
+  }
+  if (report.refused.total > 0) return exitCodes.broken;
+  if (report.failed.total > flags.maxFailures) {
+    say(
+      `${report.failed.total} failures are open: sluice failures list --generation ${JSON.stringify(generation.id)} ${again}`,
+    );
+    return exitCodes.failures;
+  }
+  return complete(report, say);
+}
+
+function complete(report: RunReport, say: (text: string) => void): number {
+  if (report.complete) return exitCodes.ok;
+  say('Not everything that was planned is complete: start the same command again to continue.');
+  return exitCodes.broken;
+}

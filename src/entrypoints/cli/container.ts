@@ -1,0 +1,67 @@
+import 'reflect-metadata';
+import { Container } from 'inversify';
+import { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
+import { ambientModule, deliveryModule, inMemoryTokens } from '../../adapters/inmemory/module.ts';
+import { localLakeModule, localResultsModule, type LocalLakeOptions } from '../../adapters/local/module.ts';
+import { tokens } from '../../adapters/tokens.ts';
+import { mergeStates } from '../../application/measures/state.ts';
+import { toTaggedJson } from '../../application/values/tagged-json.ts';
+import { decodeValue } from '../../application/values/value-reader.ts';
+import type { Reading, Runtime } from './runtime.ts';
+
+export interface RuntimeOptions {
+  /** Folder of results and failures. */
+  readonly out: string;
+  /** The pipeline's partitions. Default 1: for commands that send nothing. */
+  readonly partitions?: number;
+  /** Whether to make the results file where there is none. */
+  readonly create: boolean;
+  readonly log: NonNullable<LocalLakeOptions['log']>;
+}
+
+/** A dead letter must show soon: here nobody looks at a queue of them. */
+const MAX_RECEIVES = 5;
+
+/**
+ * Makes everything that a command works with: files, SQLite and the in-memory stream and queue. A start that
+ * fails leaves nothing behind; another attempt makes a new container.
+ *
+ * @throws InfrastructureError `E_OUTPUT`, `E_STORE_BUSY`
+ */
+export async function startRuntime({ out, partitions = 1, create, log }: RuntimeOptions): Promise<Runtime> {
+  const container = new Container();
+  container.bind(tokens.mergeStates).toConstantValue(mergeStates);
+  container.load(
+    ambientModule(),
+    deliveryModule({ stream: { partitions }, queue: { maxReceives: MAX_RECEIVES } }),
+    localLakeModule({ outputFolder: out, log }),
+    localResultsModule({
+      outputFolder: out,
+      createResults: create,
+      payloadToJson: (payload) => toTaggedJson(decodeValue(payload)),
+    }),
+  );
+  const store = await container.getAsync(tokens.resultStore);
+  const queue = container.get(inMemoryTokens.queue);
+  return {
+    source: container.get(tokens.objectSource),
+    store,
+    stream: container.get(inMemoryTokens.stream),
+    queue,
+    tasks: queue,
+    dedup: container.get(tokens.dedupStore),
+    router: container.get(tokens.errorRouter),
+    clock: container.get(tokens.clock),
+    random: container.get(tokens.random),
+    log: container.get(tokens.log),
+    metrics: container.get(tokens.metrics) as InMemoryMetrics,
+    close: () => store.close(),
+  };
+}
+
+/** Makes what looking at the lake needs: no results, no output folder. */
+export function startReading(): Reading {
+  const container = new Container();
+  container.load(ambientModule(), localLakeModule({ log: { level: 'warn' } }));
+  return { source: container.get(tokens.objectSource), metrics: container.get(tokens.metrics) as InMemoryMetrics };
+}

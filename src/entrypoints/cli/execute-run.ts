@@ -1,0 +1,230 @@
+import { dispatch, type DispatchSummary } from '../../application/dispatch/dispatch.ts';
+import { generationOf } from '../../application/generation.ts';
+import { readResults } from '../../application/results/read-results.ts';
+import type { DomainError } from '../../domain/errors.ts';
+import { declaredMeasures, type Generation } from '../../domain/generation.ts';
+import type { Counter } from '../../domain/ports/ambient.ts';
+import type { PublishedGroup } from '../../domain/ports/result-store.ts';
+import { andWhere } from '../../domain/predicate.ts';
+import type { Where } from '../../domain/where.ts';
+import { ingestStdin } from './ingest-stdin.ts';
+import type { LoadedPipeline } from './load-pipeline.ts';
+import { withPlatform } from './platform.ts';
+import { balanceOf, openFailuresOf, type Scope } from './run-state.ts';
+import type { BalanceLine, ProgressSample, RunReport } from './run-report.ts';
+import type { Runtime } from './runtime.ts';
+
+export interface RunOptions {
+  readonly locations: readonly string[];
+  /** Messages from a pipe instead of objects: where they come from, and the name of their source. */
+  readonly pipe: {
+    readonly input: AsyncIterable<Uint8Array>;
+    readonly source: string;
+    readonly keyed: boolean;
+  } | null;
+  /** The run's own predicate. */
+  readonly where: Where | undefined;
+  readonly concurrency: number;
+  /** Forget what the generation has, first. */
+  readonly fresh: boolean;
+}
+
+export interface RunOutcome {
+  readonly report: RunReport;
+  readonly generation: Generation;
+  readonly startedAt: number;
+  readonly balance: readonly BalanceLine[];
+  readonly samples: readonly ProgressSample[];
+  readonly refused: DispatchSummary['refused'];
+  /** What `findings` threw, by group. */
+  readonly findingErrors: readonly DomainError[];
+}
+
+/** Errors of `findings` beyond these are counted and not kept. */
+const MAX_FINDING_ERRORS = 100;
+const SAMPLE_MS = 200;
+/** More samples than a chart can show are thinned out. */
+const MAX_SAMPLES = 2_000;
+
+/** One run: plan, process, apply, publish. Whatever ends it, starting it again continues where it stopped. */
+export async function executeRun(
+  loaded: LoadedPipeline,
+  options: RunOptions,
+  runtime: Runtime,
+  signal: AbortSignal,
+  onSample: (sample: ProgressSample) => void,
+): Promise<RunOutcome> {
+  const { pipeline, build } = loaded;
+  const { store, clock, metrics } = runtime;
+  const generation = generationOf(pipeline, options.where);
+  const run = runtime.random.id();
+  const startedAt = clock.now();
+  if (options.fresh) await store.purge(generation.id, signal);
+  await store.declare(generation, signal);
+  const record = { id: run, generation: generation.id, build, startedAt };
+  await store.saveRun({ ...record, finishedAt: null, report: null }, signal);
+
+  const where = andWhere(pipeline.source.where, options.where);
+  const context = { pipeline, build, generation, where, concurrency: options.concurrency };
+  const sampler = new Sampler(runtime, startedAt, onSample);
+  const stopSampling = sampler.start();
+  let plan: DispatchSummary;
+  try {
+    plan = await withPlatform(context, runtime, signal, async (working) => {
+      const { pipe } = options;
+      if (pipe !== null) return ingestStdin(pipe, { ...context, run }, runtime, working);
+      const request = { run, locations: options.locations };
+      const summary = await dispatch(request, { ...context, signal: working }, runtime, (so) =>
+        sampler.plan(so, false),
+      );
+      sampler.plan(summary, true);
+      return summary;
+    });
+  } finally {
+    await stopSampling();
+  }
+
+  const scope: Scope = {
+    generation: generation.id,
+    run,
+    ...(options.pipe === null ? {} : { source: options.pipe.source }),
+  };
+  const published = await publishResults(loaded, generation, runtime, signal);
+  const failed = await openFailuresOf(scope, runtime.store, signal);
+  const { balance, complete } = await balanceOf(scope, runtime.store, signal);
+  const count = (counter: Counter) => metrics.total(counter);
+  const report: RunReport = {
+    run,
+    pipeline: pipeline.name,
+    version: pipeline.version,
+    generation: generation.id,
+    ...(options.pipe === null ? {} : { source: options.pipe.source }),
+    objects: plan.objects,
+    sections: count('sectionsSent'),
+    tasks: plan.tasks,
+    bytesRead: count('bytesRead'),
+    bytesTotal: plan.bytes,
+    rowsRead: count('rowsRead') - count('rowsPruned'),
+    rowsPruned: count('rowsPruned'),
+    rowsFiltered: count('rowsFiltered'),
+    messages: count('messages'),
+    frames: count('frames'),
+    frameBytes: count('frameBytes'),
+    applied: count('applied'),
+    duplicates: count('duplicates'),
+    failed,
+    refused: { total: plan.refused.length, byCode: countBy(plan.refused.map(({ code }) => code)) },
+    groups: published.groups,
+    findings: published.findings,
+    seconds: (clock.now() - startedAt) / 1000,
+    complete: complete && plan.refused.length === 0,
+  };
+  await store.saveRun({ ...record, finishedAt: clock.now(), report: JSON.stringify(report) }, signal);
+  return {
+    report,
+    generation,
+    startedAt,
+    balance,
+    samples: sampler.samples,
+    refused: plan.refused,
+    findingErrors: published.errors,
+  };
+}
+
+async function publishResults(
+  { pipeline }: LoadedPipeline,
+  generation: Generation,
+  { store }: Runtime,
+  signal: AbortSignal,
+): Promise<{ groups: number; findings: number; errors: readonly DomainError[] }> {
+  let groups = 0;
+  let findings = 0;
+  const errors: DomainError[] = [];
+  const results = async function* (): AsyncGenerator<PublishedGroup> {
+    for await (const { error, ...group } of readResults(
+      store,
+      generation.id,
+      pipeline,
+      declaredMeasures(generation),
+      signal,
+    )) {
+      groups++;
+      findings += group.findings.length;
+      if (error !== null && errors.length < MAX_FINDING_ERRORS) errors.push(error);
+      yield group;
+    }
+  };
+  await store.publish(generation.id, results(), signal);
+  for await (const _flag of store.flags(generation.id, signal)) findings++;
+  return { groups, findings, errors };
+}
+
+export function countBy(values: Iterable<string>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
+}
+
+/** Looks at the counters now and then: for the progress line, and for the throughput chart. */
+class Sampler {
+  samples: ProgressSample[] = [];
+  readonly #runtime: Runtime;
+  readonly #startedAt: number;
+  readonly #onSample: (sample: ProgressSample) => void;
+  #objects = 0;
+  #bytesToRead = 0;
+  #listed = false;
+  #every = 1;
+  #taken = 0;
+
+  constructor(runtime: Runtime, startedAt: number, onSample: (sample: ProgressSample) => void) {
+    this.#runtime = runtime;
+    this.#startedAt = startedAt;
+    this.#onSample = onSample;
+  }
+
+  plan({ objects, bytesToRead }: Pick<DispatchSummary, 'objects' | 'bytesToRead'>, listed: boolean): void {
+    this.#objects = objects;
+    this.#bytesToRead = bytesToRead;
+    this.#listed = listed;
+  }
+
+  /** Returns what ends the sampling, with one last sample. */
+  start(): () => Promise<void> {
+    const stop = new AbortController();
+    const loop = this.#loop(stop.signal);
+    return async () => {
+      stop.abort();
+      await loop;
+      this.#take();
+    };
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#runtime;
+    try {
+      for (;;) {
+        await clock.sleep(SAMPLE_MS, signal);
+        this.#take();
+      }
+    } catch (thrown) {
+      if (!signal.aborted) throw thrown;
+    }
+  }
+
+  #take(): void {
+    const { clock, metrics } = this.#runtime;
+    const sample: ProgressSample = {
+      seconds: (clock.now() - this.#startedAt) / 1000,
+      counters: metrics.snapshot(),
+      objects: this.#objects,
+      bytesToRead: this.#bytesToRead,
+      listed: this.#listed,
+    };
+    this.#onSample(sample);
+    if (this.#taken++ % this.#every === 0) this.samples.push(sample);
+    if (this.samples.length < MAX_SAMPLES) return;
+    this.samples = this.samples.filter((_, index) => index % 2 === 0);
+    this.#every *= 2;
+  }
+}

@@ -1,0 +1,132 @@
+import { QueueMapping } from '../../adapters/inmemory/queue-mapping.ts';
+import {
+  StreamMapping,
+  type StreamBatch,
+  type StreamBatchResult,
+} from '../../adapters/inmemory/stream-mapping.ts';
+import { analyzeRecord } from '../../application/analyze/analyze.ts';
+import { reportObjectFailure } from '../../application/dispatch/dispatch.ts';
+import { transformTask } from '../../application/transform/transform.ts';
+import { isDomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import type { Generation } from '../../domain/generation.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Task } from '../../domain/section.ts';
+import type { Where } from '../../domain/where.ts';
+import type { Runtime } from './runtime.ts';
+
+export interface PlatformContext {
+  readonly pipeline: AnyPipeline;
+  readonly build: string;
+  readonly generation: Generation;
+  /** The pipeline's predicate together with the run's own. */
+  readonly where: Where | undefined;
+  /** Tasks in hand at once, and batches of the stream. */
+  readonly concurrency: number;
+}
+
+/**
+ * What the cloud does between the functions: brings tasks to `transform` and records of the stream to `analyze`,
+ * while `work` puts some in; then waits until everything is through.
+ *
+ * @throws what broke a function for good, or the signal's reason; nothing is under way any more then
+ */
+export async function withPlatform<Result>(
+  context: PlatformContext,
+  runtime: Runtime,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const stop = new AbortController();
+  const working = AbortSignal.any([signal, stop.signal]);
+  const tasks = taskMapping(context, runtime);
+  const records = streamMapping(context, runtime);
+  const running = [tasks.run(working), records.run(working)];
+  // A function that is broken for good must end the work that feeds it, not be found out afterwards.
+  for (const mapping of running) mapping.catch((thrown: unknown) => stop.abort(thrown));
+  try {
+    const result = await work(working);
+    await tasks.idle(working);
+    await records.idle(working);
+    return result;
+  } catch (thrown) {
+    throw stop.signal.aborted ? stop.signal.reason : thrown;
+  } finally {
+    stop.abort();
+    await Promise.allSettled(running);
+  }
+}
+
+function taskMapping(context: PlatformContext, runtime: Runtime): QueueMapping {
+  const { queue, clock, random, log } = runtime;
+  return new QueueMapping(
+    { queue, clock, random },
+    {
+      concurrency: context.concurrency,
+      handler: (task, { signal }) => handleTask(task, context, runtime, signal),
+      onAttemptFailed: ({ task, receiveCount, error, dead }) => {
+        if (dead || isFinal(error)) throw error;
+        log.warn(
+          { task: task.id, object: task.object.key, attempt: receiveCount },
+          `will be tried again: ${messageOf(error)}`,
+        );
+      },
+    },
+  );
+}
+
+async function handleTask(
+  task: Task,
+  context: PlatformContext,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await transformTask(
+      task,
+      { ...context, signal },
+      { ...runtime, sink: runtime.stream, tasks: runtime.queue },
+    );
+  } catch (thrown) {
+    if (!isDomainError(thrown)) throw thrown;
+    // The same object would fail again: it is an open failure, and the other objects go on.
+    await reportObjectFailure(task.object, thrown, task.run, { ...context, signal }, runtime);
+  }
+}
+
+function streamMapping(context: PlatformContext, runtime: Runtime): StreamMapping {
+  const { stream, clock, random, log } = runtime;
+  return new StreamMapping(
+    { stream, clock, random },
+    {
+      concurrency: context.concurrency,
+      handler: (batch, signal) => handleBatch(batch, context, runtime, signal),
+      onAttemptFailed: ({ shard, attempts, error }) => {
+        if (error !== undefined)
+          log.warn({ shard, attempt: attempts }, `will be tried again: ${messageOf(error)}`);
+      },
+      onFailure: ({ error }) => Promise.reject(error instanceof Error ? error : new Error(messageOf(error))),
+    },
+  );
+}
+
+/** A record that fails holds back those behind it: they come again, together with it. */
+async function handleBatch(
+  batch: StreamBatch,
+  context: PlatformContext,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<StreamBatchResult> {
+  for (const [index, { data, sequenceNumber }] of batch.records.entries()) {
+    try {
+      await analyzeRecord(data, { pipeline: context.pipeline, signal }, runtime);
+    } catch (thrown) {
+      if (index === 0) throw thrown;
+      return { failedFrom: sequenceNumber };
+    }
+  }
+  return { failedFrom: null };
+}
+
+function isFinal(error: unknown): boolean {
+  return isSluiceError(error) && !error.retryable;
+}

@@ -1,0 +1,102 @@
+import { reconcileKeyed, reconcileObject } from '../../domain/reconcile.ts';
+import type { Counts, ResultStore, RunRecord } from '../../domain/ports/result-store.ts';
+import type { BalanceLine } from './run-report.ts';
+
+/** The objects of one run, or one source of messages from elsewhere. */
+export interface Scope {
+  readonly generation: string;
+  readonly run: string;
+  readonly source?: string;
+}
+
+/** What a run that is kept planned. A run over a pipe says its source in its report. */
+export function scopeOf({ id, generation, report }: RunRecord): Scope {
+  const { source } = (report === null ? {} : JSON.parse(report)) as { source?: string };
+  return { generation, run: id, ...(source === undefined ? {} : { source }) };
+}
+
+/** Open failures of what a run planned, those of earlier runs too. */
+export async function openFailuresOf(
+  scope: Scope,
+  store: ResultStore,
+  signal: AbortSignal,
+): Promise<{ total: number; byCode: Record<string, number> }> {
+  const byCode = await store.countOpenFailures(scope, signal);
+  return { total: Object.values(byCode).reduce((total, count) => total + count, 0), byCode: { ...byCode } };
+}
+
+/** The state of what a run planned: how rows and messages add up, and whether everything is complete. */
+export async function balanceOf(
+  scope: Scope,
+  store: ResultStore,
+  signal: AbortSignal,
+): Promise<{ balance: readonly BalanceLine[]; complete: boolean; unbalanced: readonly string[] }> {
+  const totals = new Totals();
+  let complete = true;
+  const unbalanced: string[] = [];
+  if (scope.source === undefined) {
+    for await (const object of store.objects(scope, signal)) {
+      totals.add(object, reconcileObject(object).balances);
+      complete &&= object.complete;
+      if (!reconcileObject(object).balances) unbalanced.push(`${object.object.bucket}/${object.object.key}`);
+    }
+  } else {
+    for (const source of await store.keyedSources(scope.generation, signal)) {
+      if (source.source === scope.source) totals.add(source, reconcileKeyed(source).balances);
+    }
+  }
+  return { balance: totals.lines(), complete, unbalanced };
+}
+
+type CountName = keyof Counts;
+
+class Totals {
+  readonly #sums: Record<CountName, number> = {
+    rows: 0,
+    pruned: 0,
+    filtered: 0,
+    failed: 0,
+    transformed: 0,
+    messages: 0,
+    applied: 0,
+    redriven: 0,
+    openRowFailures: 0,
+    closedRowFailures: 0,
+    openFailedRows: 0,
+    closedFailedRows: 0,
+    openMessageFailures: 0,
+    closedMessageFailures: 0,
+  };
+  #balances = true;
+
+  add(counts: Counts, balances: boolean): void {
+    const sums: Record<CountName, number> = this.#sums;
+    for (const name of Object.keys(sums) as CountName[]) sums[name] += counts[name];
+    this.#balances &&= balances;
+  }
+
+  lines(): readonly BalanceLine[] {
+    const sums = this.#sums;
+    const line = (label: string, whole: BalanceLine['whole'], parts: BalanceLine['parts']): BalanceLine => {
+      const sum = parts.reduce((total, part) => total + part.value, 0);
+      return { label, whole, parts, balanced: this.#balances && sum === whole.value };
+    };
+    return [
+      line('rows', { label: 'rows', value: sums.rows }, [
+        { label: 'pruned', value: sums.pruned },
+        { label: 'filtered', value: sums.filtered },
+        { label: 'failed', value: sums.failed },
+        { label: 'transformed', value: sums.transformed },
+      ]),
+      line('failures', { label: 'failed rows', value: sums.failed }, [
+        { label: 'open', value: sums.openFailedRows },
+        { label: 'redriven', value: sums.closedFailedRows },
+      ]),
+      line('messages', { label: 'messages made', value: sums.messages + sums.redriven }, [
+        { label: 'applied', value: sums.applied },
+        { label: 'failed, open', value: sums.openMessageFailures },
+        { label: 'failed, redriven', value: sums.closedMessageFailures },
+      ]),
+    ];
+  }
+}

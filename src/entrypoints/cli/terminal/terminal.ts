@@ -1,0 +1,15 @@
+import type { WriteStream } from 'node:tty';
+
+export interface Terminal {
+  readonly isTerminal: boolean;
+  readonly color: boolean;
+  /** Columns; where it is no terminal, nothing has to be cut. */
+  readonly width: number;
+}
+
+/** What can be shown on a standard stream. Colour follows https://no-color.org. */
+export function terminalOf(stream: Pick<WriteStream, 'isTTY' | 'columns'>): Terminal {
+  const isTerminal = stream.isTTY === true;
+  const color = isTerminal && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+  return { isTerminal, color, width: isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY };
+}
