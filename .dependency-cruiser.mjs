@@ -8,6 +8,8 @@ const libraries = {
   msgpackr: '^src/application/(frames|values)/',
   pino: '^src/adapters/local/',
   commander: '^src/entrypoints/cli/',
+  'string-width': '^src/entrypoints/cli/terminal/',
+  'chart.js': '^src/entrypoints/cli/report/',
 };
 
 /** Of Node, `src/application` may use what only computes. */
@@ -96,7 +98,7 @@ export default {
       comment: `${library} is used in ${place} only.`,
       severity: 'error',
       from: { path: '^src/', pathNot: place },
-      to: { path: `node_modules/${library}/` },
+      to: { path: `node_modules/${library.replaceAll('.', '\\.')}/` },
     })),
     {
       name: 'no-circular',

@@ -1,10 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // A test that imports `sluice` gets the sources, without a build.
   resolve: { conditions: ['sluice-source'] },
   ssr: { resolve: { conditions: ['sluice-source'] } },
   test: {
     include: ['test/**/*.test.ts'],
+    // `npm run test:package` builds and installs the package.
+    exclude: ['test/package/**'],
     sequence: { shuffle: true },
     testTimeout: 30_000,
     hookTimeout: 30_000,
