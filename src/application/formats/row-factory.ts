@@ -3,24 +3,57 @@ import type { Row } from '../../domain/row.ts';
 /** Makes rows with fixed keys from values in the same order. */
 export type RowFactory = (values: readonly unknown[]) => Row;
 
-/**
- * A maker of rows without a prototype whose keys are the given names, in their order. Code is generated, so that
- * all rows share one hidden class: assigning by computed names costs three times as much.
- *
- * @param names all different
- */
+/** @param names all different */
 export function rowFactory(names: readonly string[]): RowFactory {
-  const assignments = names.map((name, i) => `row[${codeOf(name)}] = values[${i}];`);
-  return new Function(
-    'values',
-    [`const row = ${NEW_ROW};`, ...assignments, 'return row;'].join('\n'),
+  return generateRowMaker(
+    ['values'],
+    names.map((name, i) => ({ name, value: `values[${i}]` })),
   ) as RowFactory;
 }
 
+/** One column of a generated row: `value` is code, and may use the parameters. */
+export interface GeneratedColumn {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** After so many objects of a constructor V8 settles how much room its objects get. */
+const SAMPLES = 16;
+
 /**
- * Code for an empty row. An object that loses its prototype while it is empty stays fast; one from `Object.create(null)` is a
- * dictionary from the start.
+ * Generates a maker of rows without a prototype, with the given columns in their order. Code is generated, so that
+ * all rows share one hidden class: assigning by computed names costs three times as much.
+ *
+ * `Object.create(null)` would be a dictionary from the start; an object that loses its prototype while it is empty stays fast. It
+ * comes from a constructor whose samples have all columns, so that there is room for them inside the object.
+ *
+ * @param before code that runs before each row
  */
+export function generateRowMaker(
+  parameters: readonly string[],
+  columns: readonly GeneratedColumn[],
+  before = '',
+): Function {
+  const code = [
+    'function Row(isSample) {',
+    '  if (isSample) {',
+    ...columns.map(({ name }) => `    this[${codeOf(name)}] = null;`),
+    '  }',
+    '}',
+    // Without this a column `__proto__` would call the setter of Object.prototype.
+    'Row.prototype = Object.create(null);',
+    `for (let i = 0; i < ${SAMPLES}; i++) new Row(true);`,
+    `return (${parameters.join(', ')}) => {`,
+    before,
+    '  const row = Object.setPrototypeOf(new Row(false), null);',
+    ...columns.map(({ name, value }) => `  row[${codeOf(name)}] = ${value};`),
+    '  return row;',
+    '};',
+  ].join('\n');
+  return (new Function(code) as () => Function)();
+}
+
+/** Code for an empty row, where a maker of whole rows does not fit. */
 export const NEW_ROW = 'Object.setPrototypeOf({}, null)';
 
 /**

@@ -4,7 +4,7 @@ import { DomainError } from '../../domain/errors.ts';
 import { columnsOfWhere, compileWhere } from '../../domain/predicate.ts';
 import type { Row } from '../../domain/row.ts';
 import type { ReadOptions } from './decoder.ts';
-import { codeOf, NEW_ROW } from './row-factory.ts';
+import { codeOf, generateRowMaker } from './row-factory.ts';
 
 /** Makes what a pipeline asked for out of what a decoder read. */
 export interface RowShaper {
@@ -90,18 +90,28 @@ function finisher(
   into: 'in place' | 'copy',
 ): (row: Row) => Row {
   const casts: Cast[] = [];
-  const statements = declared.map((name) => {
-    const column = codeOf(name);
+  const finished = declared.map((name) => {
     const type = alreadyCast.has(name) ? undefined : columnType(columns, name);
-    const value =
-      type === undefined ? `row[${column}]` : `casts[${casts.push(castTo(type, name)) - 1}](row[${column}])`;
-    return `value = ${value}; out[${column}] = value === undefined ? null : value;`;
+    const column = `decoded[${codeOf(name)}]`;
+    return {
+      name,
+      value:
+        type === undefined ? `${column} ?? null` : `casts[${casts.push(castTo(type, name)) - 1}](${column})`,
+    };
   });
-  const out = into === 'copy' ? NEW_ROW : 'row';
-  const code = ['return (row) => {', `let value; const out = ${out};`, ...statements, 'return out; };'].join(
-    '\n',
-  );
-  return (new Function('casts', code) as (casts: readonly Cast[]) => (row: Row) => Row)(casts);
+  if (into === 'copy') {
+    const copy = generateRowMaker(['decoded', 'casts'], finished) as (
+      decoded: Row,
+      casts: readonly Cast[],
+    ) => Row;
+    return (decoded) => copy(decoded, casts);
+  }
+  const statements = finished.map(({ name, value }) => `decoded[${codeOf(name)}] = ${value};`);
+  const finish = new Function('decoded', 'casts', [...statements, 'return decoded;'].join('\n')) as (
+    decoded: Row,
+    casts: readonly Cast[],
+  ) => Row;
+  return (decoded) => finish(decoded, casts);
 }
 
 const LISTED_COLUMNS = 20;

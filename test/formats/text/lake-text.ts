@@ -105,3 +105,9 @@ export const compressions = {
   gzip: (bytes: Uint8Array) => gzipSync(bytes, { level: 1 }),
   zstd: (bytes: Uint8Array) => zstdCompressSync(bytes),
 } as const;
+
+export async function drain<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

@@ -1,11 +1,12 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import type { Row } from '../../../domain/row.ts';
-import { codeOf, NEW_ROW, rowFactory, type RowFactory } from '../row-factory.ts';
+import { generateRowMaker, rowFactory, type RowFactory } from '../row-factory.ts';
 import { MAX_RAW_BYTES, type RowCollector } from '../text/row-collector.ts';
 import type { Pause, RecordReader } from '../text/record-reader.ts';
 import type { TextWindow } from '../text/text-window.ts';
 import { textOfField, type CsvDialect } from './dialect.ts';
 import { FieldScan, type QuoteProblem } from './field-scan.ts';
+import { PlainLineScan } from './plain-line-scan.ts';
 import { CARRIAGE_RETURN, LINE_FEED, LINE_START, QUOTED, QuoteScan, type QuoteState } from './quote-scan.ts';
 
 export interface CsvReading {
@@ -30,6 +31,7 @@ interface HugeRow {
 export class CsvReader implements RecordReader {
   readonly #reading: CsvReading;
   readonly #fields: FieldScan;
+  readonly #lines: PlainLineScan;
   readonly #quotes: QuoteScan;
   /** For each needed column its index among the object's. */
   readonly #indexes: readonly number[];
@@ -37,13 +39,12 @@ export class CsvReader implements RecordReader {
   readonly #mixedRow: RowFactory;
   #huge: HugeRow | null = null;
   #unfinished: number | null = null;
-  #text = '';
-  #textOfFill = -1;
 
   constructor(reading: CsvReading) {
     this.#reading = reading;
     const { bytes, names } = reading.dialect;
     this.#fields = new FieldScan(bytes);
+    this.#lines = new PlainLineScan(bytes, this.#fields);
     this.#quotes = new QuoteScan(bytes);
     const indexOf = new Map(names.map((name, i) => [name, i]));
     const columns = reading.columns.filter((name) => indexOf.has(name));
@@ -70,10 +71,10 @@ export class CsvReader implements RecordReader {
       if (i >= stopIndex) return 'stop';
       if (i >= end) return ended ? 'end' : 'more';
       if (into.isFull) return 'full';
-      const next = scan.scan(buffer, i, end, ended);
+      const next = this.#lines.scan(window, i) ?? scan.scan(buffer, i, end, ended);
       if (next === -1) {
         this.#unfinished = window.positionOf(i);
-        if (end - i > maxRowBytes) this.#beginHuge(window);
+        if (end - i > Math.max(maxRowBytes, MAX_RAW_BYTES)) this.#beginHuge(window);
         return 'more';
       }
       this.#row(window, i, next, into);
@@ -107,22 +108,13 @@ export class CsvReader implements RecordReader {
     const row =
       isMixed || scan.doubled
         ? this.#mixed(buffer)
-        : this.#plainRow(this.#textOf(window), scan.starts, scan.ends);
+        : this.#plainRow(this.#lines.textOf(window), scan.starts, scan.ends);
     into.row(row, coordinate, next - start, raw);
   }
 
   #mixed(buffer: Buffer): Row {
     const { quote } = this.#reading.dialect.bytes;
     return this.#mixedRow(this.#indexes.map((index) => textOfField(buffer, this.#fields, index, quote)));
-  }
-
-  /** The window's bytes as Latin-1 text, one character per byte: made once, since cutting text is cheaper than decoding bytes. */
-  #textOf(window: TextWindow): string {
-    if (this.#textOfFill !== window.fills) {
-      this.#text = window.buffer.toString('latin1', 0, window.end);
-      this.#textOfFill = window.fills;
-    }
-    return this.#text;
   }
 
   #beginHuge(window: TextWindow): void {
@@ -171,11 +163,10 @@ function sizeFault(into: RowCollector, coordinate: number, maxRowBytes: number, 
 
 type PlainRow = (text: string, starts: Int32Array, ends: Int32Array) => Row;
 
-/** Cuts the fields out of ASCII text. Generated like the row factory, with its keys in the same order. */
+/** Cuts the fields out of ASCII text. Its keys come in the same order as the row factory's. */
 function plainRow(columns: readonly string[], indexes: readonly number[]): PlainRow {
-  const assignments = columns.map(
-    (name, c) => `row[${codeOf(name)}] = text.substring(starts[${indexes[c]}], ends[${indexes[c]}]);`,
-  );
-  const code = [`const row = ${NEW_ROW};`, ...assignments, 'return row;'].join('\n');
-  return new Function('text', 'starts', 'ends', code) as PlainRow;
+  return generateRowMaker(
+    ['text', 'starts', 'ends'],
+    columns.map((name, c) => ({ name, value: `text.substring(starts[${indexes[c]}], ends[${indexes[c]}])` })),
+  ) as PlainRow;
 }

@@ -55,7 +55,7 @@ export class FieldScan {
     this.doubled = false;
     for (;;) {
       if (field === starts.length) {
-        this.#grow();
+        this.grow();
         starts = this.starts;
         ends = this.ends;
       }
@@ -108,7 +108,7 @@ export class FieldScan {
 
   /** Makes it so many fields: empty ones where there are fewer. */
   pad(fields: number): void {
-    while (this.starts.length < fields) this.#grow();
+    while (this.starts.length < fields) this.grow();
     this.starts.fill(0, this.fields, fields);
     this.ends.fill(0, this.fields, fields);
     this.fields = fields;
@@ -123,7 +123,7 @@ export class FieldScan {
     return i;
   }
 
-  #grow(): void {
+  grow(): void {
     const starts = new Int32Array(this.starts.length * 2);
     starts.set(this.starts);
     const ends = new Int32Array(this.ends.length * 2);

@@ -42,7 +42,7 @@ export class JsonLinesReader implements RecordReader {
       const feed = buffer.indexOf(LINE_FEED, start);
       if (feed >= end && !ended) {
         this.#unfinished = window.position;
-        if (end - start > this.#maxRowBytes) {
+        if (end - start > Math.max(this.#maxRowBytes, MAX_RAW_BYTES)) {
           this.#huge = {
             coordinate: window.position,
             raw: Uint8Array.from(buffer.subarray(start, start + MAX_RAW_BYTES)),

@@ -87,7 +87,7 @@ export class JsonReader implements RecordReader {
       if (next === -1) {
         this.#unfinished = window.position;
         if (!ended) {
-          if (end - start > this.#maxRowBytes) {
+          if (end - start > Math.max(this.#maxRowBytes, MAX_RAW_BYTES)) {
             this.#huge = {
               coordinate: window.position,
               raw: Uint8Array.from(buffer.subarray(start, Math.min(end, start + MAX_RAW_BYTES))),

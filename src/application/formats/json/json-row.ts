@@ -1,6 +1,6 @@
 import { isAscii, isUtf8, type Buffer } from 'node:buffer';
 import type { Row } from '../../../domain/row.ts';
-import { codeOf, NEW_ROW } from '../row-factory.ts';
+import { codeOf, generateRowMaker } from '../row-factory.ts';
 import type { RowCollector } from '../text/row-collector.ts';
 
 /** Collects a stretch of bytes that must be one JSON object. */
@@ -66,11 +66,8 @@ export function sizeFault(
 
 /** Copies some columns. Those that the row lacks are `null`, so that all rows have the same keys. */
 function selection(columns: readonly string[]): (from: Row) => Row {
-  const statements = columns.map(
-    (name) => `value = from[${codeOf(name)}]; row[${codeOf(name)}] = value === undefined ? null : value;`,
-  );
-  return new Function(
-    'from',
-    [`let value; const row = ${NEW_ROW};`, ...statements, 'return row;'].join('\n'),
+  return generateRowMaker(
+    ['from'],
+    columns.map((name) => ({ name, value: `from[${codeOf(name)}] ?? null` })),
   ) as (from: Row) => Row;
 }

@@ -40,8 +40,7 @@ export async function* readSections(reading: SectionReading): AsyncGenerator<Row
       } else if (pause === 'more') {
         if (window.failure !== undefined) {
           const next = window.positionOf(window.end);
-          const batch = collectDamage(window, reader, collector).take(section, { last: true, next });
-          yield { ...batch, section };
+          yield collectDamage(window, reader, collector).take(section, { last: true, next });
           return;
         }
         await fill(window);
