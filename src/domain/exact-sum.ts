@@ -82,16 +82,14 @@ function errorOfSum(a: number, b: number, sum: number): number {
   return a - (sum - bRounded) + (b - bRounded);
 }
 
-const double = new Float64Array(1);
-const words = new Uint32Array(double.buffer);
-const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
+const double = new DataView(new ArrayBuffer(8));
 
 /** @param value finite */
 export function fixedPointOf(value: number): FixedPoint {
   if (value === 0) return ZERO;
-  double[0] = value;
-  const low = words[1 - HIGH]!;
-  const high = words[HIGH]!;
+  double.setFloat64(0, value);
+  const high = double.getUint32(0);
+  const low = double.getUint32(4);
   const biased = (high >>> 20) & 0x7ff;
   const significandHigh = biased === 0 ? high & 0xfffff : (high & 0xfffff) | 0x100000;
   const scale = (biased === 0 ? 1 : biased) - 1075;

@@ -130,6 +130,38 @@ test.each(refused)('%s refuses a wrong type by name, without the value', (_, of,
   expect(fold.finish()).toEqual([]);
 });
 
+test('a promise that is refused may reject later', async () => {
+  const rejecting = (): never => Promise.reject(new Error('later')) as never;
+  const rejections: unknown[] = [];
+  const keep = (reason: unknown): number => rejections.push(reason);
+  process.on('unhandledRejection', keep);
+  const byMeasure = createGroupFold({
+    groupBy: () => 'g',
+    measures: { late: countIf(rejecting), more: sum(rejecting) },
+  });
+  expect(thrownBy(() => byMeasure.add({})).code).toBe('E_MEASURE_VALUE');
+  const failing = (): never => {
+    throw new Error('at once');
+  };
+  const byAnother = createGroupFold({
+    groupBy: () => 'g',
+    measures: { late: countIf(rejecting), sum: sum(failing) },
+  });
+  expect(thrownBy(() => byAnother.add({})).code).toBe('E_ANALYZE');
+  const byGroup = createGroupFold({ groupBy: rejecting, measures: {} });
+  expect(thrownBy(() => byGroup.add({})).code).toBe('E_ANALYZE');
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', keep);
+  expect(rejections).toEqual([]);
+});
+
+test.each(['constructor', 'median'])('a measure of kind %s is refused at once', (kind) => {
+  const measure = { ...count(), kind: kind as 'count' };
+  expect(thrownBy(() => createGroupFold({ groupBy, measures: { odd: measure } })).code).toBe(
+    'E_PIPELINE_INVALID',
+  );
+});
+
 test('min and max take one type in a frame: that of the first message that was added', () => {
   const of = { low: min((m) => m.v), n: sum((m) => m.n) };
   const fold = createGroupFold({ groupBy, measures: of });

@@ -106,6 +106,20 @@ describe('canonical', () => {
     expect(hex(thousands.reduce(mergeStates).subarray(5))).toBe(hex(registers));
   });
 
+  test('an entry is 26 bits of the hash and the rank of the rest', () => {
+    for (let value = 0; value < 2000; value++) {
+      const hash = { high: 0, low: 0 };
+      hashValue(value, hash);
+      const all = (BigInt(hash.high) << 32n) | BigInt(hash.low);
+      const rest = all & ((1n << 38n) - 1n);
+      const rank = rest === 0n ? 39 : 39 - rest.toString(2).length;
+      const entry = (all >> 38n) * 64n + BigInt(rank);
+      expect(hex(stateOf([{ any: value }], { d: measures.distinct }))).toBe(
+        `0101070c0001${entry.toString(16).padStart(8, '0')}`,
+      );
+    }
+  });
+
   test('of two entries that differ in nothing but the rank the larger stays', () => {
     const low = Uint8Array.of(1, 1, 7, 12, 0, 1, 0x12, 0x34, 0x56, 0x41);
     const high = Uint8Array.of(1, 1, 7, 12, 0, 1, 0x12, 0x34, 0x56, 0x42);

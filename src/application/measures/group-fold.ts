@@ -20,13 +20,18 @@ export interface GroupFold {
    */
   add(message: unknown): string;
 
-  /** Canonical states by group, in ascending order of the group's UTF-8 bytes. To be called once. */
+  /** Canonical states by group, in ascending order of the group's UTF-8 bytes. */
   finish(): GroupState[];
 }
 
 export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' | 'measures'>): GroupFold {
   const { groupBy } = analyze;
   const plan = Object.entries(analyze.measures as Measures).map(([name, { kind, of }]) => {
+    if (!Object.hasOwn(kinds, kind)) {
+      throw new DomainError(`analyze.measures.${name} is of an unknown kind: ${kind}`, {
+        code: 'E_PIPELINE_INVALID',
+      });
+    }
     return { name, of, tag: kinds[kind].tag, fold: kinds[kind].fold() };
   });
   const inputs: unknown[] = plan.map(() => undefined);
@@ -38,6 +43,7 @@ export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' 
     try {
       for (; at < plan.length; at++) inputs[at] = plan[at]!.of?.(message);
     } catch (thrown) {
+      inputs.forEach(ignoreRejection);
       throw new DomainError(`measure ${plan[at]!.name} threw: ${messageOf(thrown)}`, {
         code: 'E_ANALYZE',
         cause: thrown,
@@ -46,7 +52,10 @@ export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' 
     for (let i = 0; i < plan.length; i++) {
       const { name, fold } = plan[i]!;
       const accepted = fold.accept(inputs[i]);
-      if (accepted === REFUSED) throw refusal(name, inputs[i]);
+      if (accepted === REFUSED) {
+        inputs.forEach(ignoreRejection);
+        throw refusal(name, inputs[i]);
+      }
       inputs[i] = accepted;
     }
     let accumulators = groups.get(group);
@@ -70,6 +79,7 @@ export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' 
     }
     if (typeof group === 'string') return group.isWellFormed() ? group : group.toWellFormed();
     if (typeof group === 'number' || typeof group === 'bigint') return String(group);
+    ignoreRejection(group);
     throw new DomainError(`groupBy gave ${typeName(group)}, not a string, number or bigint`, {
       code: 'E_ANALYZE',
     });
@@ -96,6 +106,11 @@ function refusal(measure: string, value: unknown): DomainError {
   return new DomainError(`measure ${measure} cannot take ${typeName(value)} here`, {
     code: 'E_MEASURE_VALUE',
   });
+}
+
+/** The promise of an `async` function is refused as a value; when it rejects later, that must not end the process. */
+function ignoreRejection(value: unknown): void {
+  if (types.isPromise(value)) void Promise.prototype.then.call(value, undefined, () => {});
 }
 
 /** Of whatever was given, without asking it: it may be a proxy. */

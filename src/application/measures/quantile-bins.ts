@@ -34,9 +34,7 @@ const HIGHEST_EXPONENT = 1023;
 /** The key of the largest double's bin. */
 export const MAX_KEY = (HIGHEST_EXPONENT - LOWEST_EXPONENT + 1) * BINS;
 
-const double = new Float64Array(1);
-const words = new Uint32Array(double.buffer);
-const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
+const double = new DataView(new ArrayBuffer(8));
 
 /**
  * The bin of a value, in the order of values: 0 for zero, from 1 to `MAX_KEY` for positive numbers, the same below
@@ -46,13 +44,13 @@ const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
  */
 export function keyOf(value: number): number {
   if (value === 0) return 0;
-  double[0] = value;
-  let high = words[HIGH]!;
+  double.setFloat64(0, value);
+  let high = double.getUint32(0);
   let shift = 0;
   if ((high & 0x7ff00000) === 0) {
     // Denormal: its significand has no leading 1 before it is scaled up.
-    double[0] = value * 2 ** 54;
-    high = words[HIGH]!;
+    double.setFloat64(0, value * 2 ** 54);
+    high = double.getUint32(0);
     shift = 54;
   }
   const exponent = ((high >>> 20) & 0x7ff) - 1023 - shift;
