@@ -5,7 +5,6 @@ const libraries = {
   hyparquet: '^src/application/formats/parquet/',
   'hyparquet-compressors': '^src/application/formats/parquet/',
   'hyparquet-writer': '^src/entrypoints/cli/',
-  msgpackr: '^src/application/(frames|values)/',
   pino: '^src/adapters/local/',
   commander: '^src/entrypoints/cli/',
   'string-width': '^src/entrypoints/cli/terminal/',

@@ -58,8 +58,8 @@ beforeAll(async () => {
     `import { count, definePipeline, sum } from 'sluice';
      export default definePipeline({
        name: 'parcels', version: 1,
-       source: { columns: { lane: 'string', kilos: 'float' } },
-       transform: (row) => ({ lane: row.lane, kilos: row.kilos }),
+       source: { columns: { lane: 'string', kilos: 'number' } },
+       transform: (row) => ({ lane: row.lane ?? 'unknown', kilos: row.kilos }),
        analyze: {
          groupBy: (message) => message.lane,
          measures: { parcels: count(), kilos: sum((message: { kilos: number | null }) => message.kilos) },
@@ -155,7 +155,7 @@ describe('installed into an empty folder', () => {
       `import { count, countIf, definePipeline } from 'sluice';
        export default definePipeline({
          name: 'types', version: 1,
-         source: { columns: { lane: 'string', kilos: 'float' } },
+         source: { columns: { lane: 'string', kilos: 'number' } },
          transform: (row) => {
            // @ts-expect-error a column that is not read
            const missing = row.missing;
