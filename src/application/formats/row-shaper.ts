@@ -67,8 +67,8 @@ export function createRowShaper(options: Pick<ReadOptions, 'columns' | 'where' |
     },
 
     shape(decoded) {
-      for (const name of pathNames) decoded[name] = pathColumns[name];
-      for (const [name, cast] of testedFirst) decoded[name] = cast(decoded[name]);
+      if (pathNames.length > 0) for (const name of pathNames) decoded[name] = pathColumns[name];
+      if (testedFirst.length > 0) for (const [name, cast] of testedFirst) decoded[name] = cast(decoded[name]);
       if (keeps !== undefined && !keeps(decoded)) return undefined;
       return finish === undefined ? decoded : finish(decoded);
     },

@@ -85,31 +85,46 @@ export class CsvReader implements RecordReader {
   /** @param next index of the newline after the row */
   #row(window: TextWindow, start: number, next: number, into: RowCollector): void {
     const { buffer } = window;
-    const { dialect, ragged, maxRowBytes } = this.#reading;
-    const { names } = dialect;
+    const { maxRowBytes } = this.#reading;
+    const { names } = this.#reading.dialect;
     const scan = this.#fields;
     const coordinate = window.positionOf(start);
-    const raw = (): Uint8Array => buffer.subarray(start, next);
-    if (scan.problem === 'unclosed' && next >= window.end)
-      return quoteFault(into, coordinate, scan.problem, raw());
-    if (next - start > maxRowBytes) return sizeFault(into, coordinate, maxRowBytes, raw());
-    if (scan.problem !== null) return quoteFault(into, coordinate, scan.problem, raw());
-    const isMixed = scan.mixed > 0x7f;
-    if (isMixed && !isUtf8(raw()))
-      return into.fault(coordinate, 'E_UTF8', `the row at byte ${coordinate} is not UTF-8`, raw());
-    if (scan.fields !== names.length) {
-      if (ragged === 'fail') {
-        const message = `the row at byte ${coordinate} has ${scan.fields} fields; there are ${names.length} columns`;
-        return into.fault(coordinate, 'E_CSV_FIELDS', message, raw());
-      }
-      scan.pad(names.length);
+    if (
+      next - start > maxRowBytes ||
+      scan.problem !== null ||
+      scan.mixed > 0x7f ||
+      scan.fields !== names.length
+    ) {
+      if (this.#isFaulty(window, start, next, into)) return;
     }
     // Doubled quotes have to be taken apart as well, field by field.
     const row =
-      isMixed || scan.doubled
+      scan.mixed > 0x7f || scan.doubled
         ? this.#mixed(buffer)
         : this.#plainRow(this.#lines.textOf(window), scan.starts, scan.ends);
-    into.row(row, coordinate, next - start, raw);
+    into.row(row, coordinate, buffer, start, next);
+  }
+
+  /** Collects what is wrong with the row that was scanned, if something is. */
+  #isFaulty(window: TextWindow, start: number, next: number, into: RowCollector): boolean {
+    const { dialect, ragged, maxRowBytes } = this.#reading;
+    const scan = this.#fields;
+    const coordinate = window.positionOf(start);
+    const raw = window.buffer.subarray(start, next);
+    if (scan.problem === 'unclosed' && next >= window.end) quoteFault(into, coordinate, scan.problem, raw);
+    else if (next - start > maxRowBytes) sizeFault(into, coordinate, maxRowBytes, raw);
+    else if (scan.problem !== null) quoteFault(into, coordinate, scan.problem, raw);
+    else if (scan.mixed > 0x7f && !isUtf8(raw))
+      into.fault(coordinate, 'E_UTF8', `the row at byte ${coordinate} is not UTF-8`, raw);
+    else if (scan.fields === dialect.names.length) return false;
+    else if (ragged === 'pad') {
+      scan.pad(dialect.names.length);
+      return false;
+    } else {
+      const message = `the row at byte ${coordinate} has ${scan.fields} fields; there are ${dialect.names.length} columns`;
+      into.fault(coordinate, 'E_CSV_FIELDS', message, raw);
+    }
+    return true;
   }
 
   #mixed(buffer: Buffer): Row {

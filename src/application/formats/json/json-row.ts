@@ -21,9 +21,8 @@ export interface JsonReading {
 export function jsonRowReader({ columns, maxRowBytes }: JsonReading): JsonRowReader {
   const select = columns === undefined ? undefined : selection(columns);
   return (buffer, start, end, coordinate, into) => {
-    const raw = (): Buffer => buffer.subarray(start, end);
-    if (end - start > maxRowBytes) return sizeFault(into, coordinate, maxRowBytes, raw());
-    const bytes = raw();
+    const bytes = buffer.subarray(start, end);
+    if (end - start > maxRowBytes) return sizeFault(into, coordinate, maxRowBytes, bytes);
     let text: string;
     if (isAscii(bytes)) text = buffer.toString('latin1', start, end);
     else if (isUtf8(bytes)) text = buffer.toString('utf8', start, end);
@@ -46,7 +45,7 @@ export function jsonRowReader({ columns, maxRowBytes }: JsonReading): JsonRowRea
     }
     // JSON.parse makes a key `__proto__` an own property; without a prototype it stays an ordinary one.
     const row = Object.setPrototypeOf(value, null) as Row;
-    into.row(select === undefined ? row : select(row), coordinate, end - start, raw);
+    into.row(select === undefined ? row : select(row), coordinate, buffer, start, end);
   };
 }
 

@@ -30,15 +30,15 @@ export class RowCollector {
     return this.#rows.length === 0 && this.#faults.length === 0 && this.#filtered === 0;
   }
 
-  /** @param raw the row's stored text, called for only where the row turns out to be faulty */
-  row(decoded: Row, coordinate: number, bytes: number, raw: () => Uint8Array): void {
-    this.#bytes += bytes;
+  /** @param stored the row's text lies in it, from `start` up to `end` */
+  row(decoded: Row, coordinate: number, stored: Uint8Array, start: number, end: number): void {
+    this.#bytes += end - start;
     let row: Row | undefined;
     try {
       row = this.#shaper.shape(decoded);
     } catch (thrown) {
       if (!isDomainError(thrown)) throw thrown;
-      this.fault(coordinate, thrown.code, messageOf(thrown), raw());
+      this.fault(coordinate, thrown.code, messageOf(thrown), stored.subarray(start, end));
       return;
     }
     if (row === undefined) this.#filtered++;

@@ -26,7 +26,8 @@ export async function openText(
   signal: AbortSignal,
 ): Promise<TextSource> {
   const compression = options.compression ?? (await compressionOf(object, signal));
-  return compression === 'none' ? plainText(object, signal) : compressedText(object, compression, signal);
+  if (compression === 'none' && Number.isFinite(object.size)) return plainText(object, signal);
+  return streamedText(object, compression, signal);
 }
 
 function plainText(object: ObjectBytes, signal: AbortSignal): TextSource {
@@ -52,17 +53,15 @@ function plainText(object: ObjectBytes, signal: AbortSignal): TextSource {
 
 const MAX_REQUEST_GROWTH = 16 * 1024 * 1024;
 
-function compressedText(
-  object: ObjectBytes,
-  compression: Exclude<Compression, 'none'>,
-  signal: AbortSignal,
-): TextSource {
+/** Text that can only be read from its start: compressed, or a pipe that has no size. */
+function streamedText(object: ObjectBytes, compression: Compression, signal: AbortSignal): TextSource {
+  const open = (from: number) => object.read(from, object.size);
   return {
     compression,
     size: null,
     async *read(start) {
       let position = 0;
-      for await (const chunk of decompressed(compression, (from) => object.read(from, object.size))) {
+      for await (const chunk of compression === 'none' ? open(0) : decompressed(compression, open)) {
         signal.throwIfAborted();
         const skipped = Math.min(chunk.length, Math.max(0, start - position));
         position += chunk.length;
