@@ -7,8 +7,8 @@ import { unstopped, withHarness, type ContractHarness } from './harness.ts';
 export interface RecordSinkHarness extends ContractHarness {
   /** A sink that has taken nothing yet, with at least four partitions. */
   readonly sink: RecordSink;
-  /** Everything that was accepted so far; in the order of each partition. It may make room in a sink that is full. */
-  accepted(): Promise<readonly SinkRecord[]>;
+  /** Takes out what was accepted since the last call, in the order of each partition; makes room in a sink that is full. */
+  takeAccepted(): Promise<readonly SinkRecord[]>;
 }
 
 /** Above it limits are not tried out: the contract has to be quick. */
@@ -21,7 +21,7 @@ const MAX_TRIES = 1_000;
 export function recordSinkContract(name: string, make: () => Promise<RecordSinkHarness>): void {
   describe(`RecordSink: ${name}`, () => {
     it('answers for each record, in order, and keeps what it accepted', () =>
-      withHarness(make, async ({ sink, accepted }) => {
+      withHarness(make, async ({ sink, takeAccepted }) => {
         const tooLarge = sink.capabilities.maxRecordBytes + 1;
         const records = [record(0, 1), record(1, 2), record(0, 3), record(3, 4)];
         if (tooLarge <= MAX_TRIED_BYTES)
@@ -35,17 +35,17 @@ export function recordSinkContract(name: string, make: () => Promise<RecordSinkH
           expect(outcome.retryable).toBe(false);
           expect(outcome.message).not.toBe('');
         }
-        expectSame(sink, await accepted(), [records.filter(({ data }) => data.length < tooLarge)]);
+        expectSame(sink, await takeAccepted(), [records.filter(({ data }) => data.length < tooLarge)]);
       }));
 
     it('takes no records at all', () =>
-      withHarness(make, async ({ sink, accepted }) => {
+      withHarness(make, async ({ sink, takeAccepted }) => {
         expect(await sink.put([], unstopped)).toEqual([]);
-        expect(await accepted()).toEqual([]);
+        expect(await takeAccepted()).toEqual([]);
       }));
 
     it('takes what its limits allow, and refuses a batch that is over them', () =>
-      withHarness(make, async ({ sink, accepted }) => {
+      withHarness(make, async ({ sink, takeAccepted }) => {
         const { maxRecordBytes, maxBatchRecords, maxBatchBytes } = sink.capabilities;
         const batches: SinkRecord[][] = [];
         if (maxRecordBytes <= MAX_TRIED_BYTES)
@@ -68,8 +68,8 @@ export function recordSinkContract(name: string, make: () => Promise<RecordSinkH
         }
         const everything: SinkRecord[] = [];
         for (const batch of batches) {
-          await putAll(sink, batch, async () => void everything.push(...(await accepted())));
-          everything.push(...(await accepted()));
+          await putAll(sink, batch, async () => void everything.push(...(await takeAccepted())));
+          everything.push(...(await takeAccepted()));
         }
         expectSame(sink, everything, batches);
       }));
@@ -84,7 +84,7 @@ export function recordSinkContract(name: string, make: () => Promise<RecordSinkH
             { maxLength: 8 },
           ),
           (shape) =>
-            withHarness(make, async ({ sink, accepted }) => {
+            withHarness(make, async ({ sink, takeAccepted }) => {
               let value = 0;
               const { maxRecordBytes } = sink.capabilities;
               const batches = shape.map((batch) =>
@@ -98,8 +98,8 @@ export function recordSinkContract(name: string, make: () => Promise<RecordSinkH
               );
               const kept: SinkRecord[] = [];
               for (const batch of batches)
-                await putAll(sink, batch, async () => void kept.push(...(await accepted())));
-              kept.push(...(await accepted()));
+                await putAll(sink, batch, async () => void kept.push(...(await takeAccepted())));
+              kept.push(...(await takeAccepted()));
               expectSame(sink, kept, batches);
             }),
         ),
@@ -107,17 +107,17 @@ export function recordSinkContract(name: string, make: () => Promise<RecordSinkH
       ));
 
     it('keeps its own copy: the sender may use its buffer again', () =>
-      withHarness(make, async ({ sink, accepted }) => {
+      withHarness(make, async ({ sink, takeAccepted }) => {
         const data = filled(10, 5);
         await sink.put([{ partition: 2, data }], unstopped);
         data.fill(0);
-        expect((await accepted()).map((kept) => [...kept.data])).toEqual([[...filled(10, 5)]]);
+        expect((await takeAccepted()).map((kept) => [...kept.data])).toEqual([[...filled(10, 5)]]);
       }));
 
     it('does nothing for a signal that is aborted already', () =>
-      withHarness(make, async ({ sink, accepted }) => {
+      withHarness(make, async ({ sink, takeAccepted }) => {
         await expectAborted((signal) => sink.put([record(0, 1)], signal));
-        expect(await accepted()).toEqual([]);
+        expect(await takeAccepted()).toEqual([]);
       }));
   });
 }

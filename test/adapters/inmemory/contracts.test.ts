@@ -56,7 +56,7 @@ for (const [name, options] of Object.entries(streams)) {
     const sink = new InMemoryStream({ clock, random: new SeededRandom({ clock }, 7) }, options);
     return {
       sink,
-      accepted: async () => {
+      takeAccepted: async () => {
         const records: StreamRecord[] = [];
         for (let shard = 0; shard < sink.shards; shard++) {
           const read = sink.read(shard, sink.checkpoint(shard), Infinity, Infinity);
