@@ -461,7 +461,7 @@ export async function checkAgainstModel({
 }: ModelCheck): Promise<void> {
   const property = fc.asyncProperty(
     arbitraryWorld,
-    fc.array(arbitraryStep, { maxLength: 40 }),
+    fc.array(arbitraryStep, { maxLength: 40, size: 'max' }),
     async (world, steps) => {
       const fixture = await create();
       try {

@@ -52,6 +52,7 @@ export interface FailureData {
   readonly sequence: number;
   readonly owner: Owner;
   record: FailureRecord;
+  closedBy: 'plan' | 'redrive' | null;
 }
 
 /** What counts belong to: an object, or a source of messages from elsewhere. */

@@ -147,11 +147,12 @@ export class InMemoryResultStore implements ResultStore {
     if (kept.object.version === object.version) {
       kept.lastSection ??= planned.lastSection;
     } else {
-      // Nothing of the old version was applied: what is known of its rows means nothing any more.
-      for (const [id, failure] of data.failures) {
-        if (failure.owner === kept && !isOfWholeObject(failure.record.failure)) data.failures.delete(id);
+      // Nothing of the old version was applied: what failed of its rows means nothing any more.
+      const { openRowFailures, openMessageFailures } = kept.counts;
+      for (const [id, { owner, record }] of openRowFailures + openMessageFailures > 0 ? data.failures : []) {
+        if (owner === kept && record.state === 'open') data.failures.delete(id);
       }
-      kept.counts = noCounts();
+      kept.counts = { ...kept.counts, openRowFailures: 0, openMessageFailures: 0, openFailedRows: 0 };
       kept.lastSection = planned.lastSection;
     }
     kept.object = { ...object };
@@ -176,6 +177,7 @@ export class InMemoryResultStore implements ResultStore {
       const { record } = failure;
       if (failure.owner !== object || record.state === 'closed' || !isOfWholeObject(record.failure)) continue;
       failure.record = { ...record, state: 'closed', closedAt: Math.max(record.triedAt, startedAt) };
+      failure.closedBy = 'plan';
       addOpen(object, weightOfFailure(record.failure), -1);
     }
   }
@@ -268,6 +270,7 @@ export class InMemoryResultStore implements ResultStore {
     owner.counts.closedFailedRows += weight.rows;
     const { run, build, at } = redrive;
     known.record = { ...known.record, state: 'closed', run, build, triedAt: at, closedAt: at };
+    known.closedBy = 'redrive';
     return 'applied';
   }
 
@@ -287,7 +290,7 @@ export class InMemoryResultStore implements ResultStore {
         this.#openFailure(data, failure, attempt);
       } else if (known.record.state === 'open') {
         tryAgain(known, failure, attempt);
-      } else if (isOfWholeObject(known.record.failure)) {
+      } else if (known.closedBy === 'plan') {
         tryAgain(known, failure, attempt);
         addOpen(known.owner, weightOfFailure(known.record.failure), 1);
       }
@@ -446,7 +449,7 @@ export class InMemoryResultStore implements ResultStore {
       triedAt: at,
       closedAt: null,
     };
-    data.failures.set(failure.id, { sequence: this.#failuresOpened++, owner, record });
+    data.failures.set(failure.id, { sequence: this.#failuresOpened++, owner, record, closedBy: null });
     addOpen(owner, weightOfFailure(failure), 1);
   }
 }
@@ -547,6 +550,7 @@ function addTotals(owner: Owner, totals: RowTotals): void {
 function tryAgain(known: FailureData, failure: Failure, { run, build, at }: Attempt): void {
   const { record } = known;
   const { stage, code, message, payload } = keptFailure(failure);
+  known.closedBy = null;
   known.record = {
     ...record,
     run,

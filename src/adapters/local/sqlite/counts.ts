@@ -31,8 +31,6 @@ export const declareCounts = names
   .map((name) => `${countColumns[name]} INTEGER NOT NULL DEFAULT 0`)
   .join(',\n  ');
 
-export const resetCounts = names.map((name) => `${countColumns[name]} = 0`).join(', ');
-
 /** What counts belong to: an object, or a source of messages from elsewhere. */
 export interface Owner {
   readonly table: 'objects' | 'sources';

@@ -22,6 +22,7 @@ interface KnownFailure {
   readonly coordinate: number | null;
   readonly output: number | null;
   readonly rows: number;
+  readonly closedBy: 'plan' | 'redrive' | null;
 }
 
 function findFailure(
@@ -30,7 +31,7 @@ function findFailure(
   failure: string,
 ): KnownFailure | undefined {
   return connection.get<KnownFailure>(
-    `SELECT id, state, object_id AS objectId, source_id AS sourceId, coordinate, output, rows
+    `SELECT id, state, object_id AS objectId, source_id AS sourceId, coordinate, output, rows, closed_by AS closedBy
      FROM failures WHERE generation_id = ? AND failure = ?`,
     generationId,
     failure,
@@ -110,7 +111,7 @@ function addOpen(
 
 function tryAgain(connection: Connection, id: number, failure: Failure, attempt: Attempt): void {
   connection.run(
-    `UPDATE failures SET state = 'open', closed_at = NULL, attempts = attempts + 1, stage = ?, code = ?, message = ?, payload = ?,
+    `UPDATE failures SET state = 'open', closed_at = NULL, closed_by = NULL, attempts = attempts + 1, stage = ?, code = ?, message = ?, payload = ?,
        run = ?, build = ?, tried_at = ? WHERE id = ?`,
     failure.stage,
     failure.code,
@@ -140,16 +141,12 @@ export function openFailures(
       insertFailure(connection, generationId, owners, failure, attempt);
     } else if (known.state === 'open') {
       tryAgain(connection, known.id, failure, attempt);
-    } else if (isOfWholeObject(known)) {
+    } else if (known.closedBy === 'plan') {
       tryAgain(connection, known.id, failure, attempt);
       addOpen(owners, ownerOf(known), weightOf(known), 1);
     }
   }
   owners.save();
-}
-
-function isOfWholeObject(failure: KnownFailure): boolean {
-  return failure.objectId !== null && failure.coordinate === null;
 }
 
 /** An object that is planned could be opened. */
@@ -160,13 +157,13 @@ export function closeObjectFailures(
   at: number,
 ): void {
   const open = connection.all<KnownFailure>(
-    `SELECT id, state, object_id AS objectId, source_id AS sourceId, coordinate, output, rows
+    `SELECT id, state, object_id AS objectId, source_id AS sourceId, coordinate, output, rows, closed_by AS closedBy
      FROM failures WHERE object_id = ? AND coordinate IS NULL AND state = 'open'`,
     objectId,
   );
   for (const failure of open) {
     connection.run(
-      `UPDATE failures SET state = 'closed', closed_at = max(tried_at, ?) WHERE id = ?`,
+      `UPDATE failures SET state = 'closed', closed_at = max(tried_at, ?), closed_by = 'plan' WHERE id = ?`,
       at,
       failure.id,
     );
@@ -201,7 +198,7 @@ export function applyRedrive(
   });
   owners.save();
   connection.run(
-    `UPDATE failures SET state = 'closed', run = ?, build = ?, tried_at = ?, closed_at = ? WHERE id = ?`,
+    `UPDATE failures SET state = 'closed', run = ?, build = ?, tried_at = ?, closed_at = ?, closed_by = 'redrive' WHERE id = ?`,
     redrive.run,
     redrive.build,
     redrive.at,

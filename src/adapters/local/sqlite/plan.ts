@@ -2,7 +2,6 @@ import { decidePlan, type KnownObject } from '../../../domain/planning.ts';
 import type { ObjectPlan, PlannedObject, PlanRequest } from '../../../domain/ports/result-store.ts';
 import { completeObjectIfDone } from './completion.ts';
 import type { Connection } from './connection.ts';
-import { resetCounts } from './counts.ts';
 import { closeObjectFailures } from './failures.ts';
 import { addToRun, findObject, requireGeneration, type ObjectRow } from './lookups.ts';
 import { Owners } from './owners.ts';
@@ -106,11 +105,17 @@ function insertObject(
   return Number(lastInsertRowid);
 }
 
-/** Nothing of the old version was applied: what is known of its rows means nothing any more. Failures of the object as a whole are kept. */
+/** Nothing of the old version was applied: what failed of its rows means nothing any more. */
 function dropOldVersion(connection: Connection, owners: Owners, id: number): void {
   owners.save();
-  connection.run('DELETE FROM failures WHERE object_id = ? AND coordinate IS NOT NULL', id);
-  connection.run(`UPDATE objects SET ${resetCounts} WHERE id = ?`, id);
+  connection.run(
+    `DELETE FROM failures WHERE object_id = ? AND coordinate IS NOT NULL AND state = 'open'`,
+    id,
+  );
+  connection.run(
+    'UPDATE objects SET open_row_failures = 0, open_message_failures = 0, open_failed_rows = 0 WHERE id = ?',
+    id,
+  );
 }
 
 function completeSections(connection: Connection, objectId: number): ObjectPlan['complete'] {

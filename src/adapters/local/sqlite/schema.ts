@@ -147,6 +147,7 @@ CREATE TABLE failures (
   opened_at INTEGER NOT NULL,
   tried_at INTEGER NOT NULL,
   closed_at INTEGER,
+  closed_by TEXT CHECK (closed_by IN ('plan', 'redrive')),
   UNIQUE (generation_id, failure),
   CHECK ((object_id IS NULL) <> (source_id IS NULL))
 ) STRICT;
