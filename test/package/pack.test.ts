@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Script } from 'node:vm';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as sources from '../../src/index.ts';
@@ -147,6 +148,22 @@ describe('installed into an empty folder', () => {
     });
     const second = await run('npx', command, { cwd: folder, env });
     expect(JSON.parse(second.stdout)).toMatchObject({ applied: 0, groups: 2, complete: true });
+  });
+
+  it('writes a report whose scripts a browser can read', async () => {
+    await run(
+      'npx',
+      ['sluice', 'run', 'parcels.ts', 'lake', '--report', 'report.html', '--out', 'reported'],
+      {
+        cwd: folder,
+        env,
+      },
+    );
+    const page = readFileSync(join(folder, 'report.html'), 'utf8');
+    const scripts = [...page.matchAll(/<script>(.*?)<\/script>/gs)].map(([, script]) => script!);
+    expect(scripts.length).toBeGreaterThan(0);
+    for (const script of scripts) expect(() => new Script(script)).not.toThrow();
+    expect(page).toContain('HKG-LEJ');
   });
 
   it('infers the types of rows, messages and measures', async () => {
