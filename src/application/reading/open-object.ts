@@ -7,6 +7,7 @@ import type { Where } from '../../domain/where.ts';
 import type { Decoder, ObjectBytes, ReadOptions } from '../formats/decoder.ts';
 import { detect } from '../formats/detect.ts';
 import { decoderFor } from '../formats/index.ts';
+import { cacheHead } from './head-cache.ts';
 
 /** An object with the decoder that reads it. */
 export interface OpenedObject {
@@ -55,7 +56,7 @@ export function bindObject(
   { source, metrics }: ReadingPorts,
   signal: AbortSignal,
 ): ObjectBytes {
-  return {
+  return cacheHead({
     key: object.key,
     size: object.size,
     async *read(start, end) {
@@ -65,5 +66,5 @@ export function bindObject(
         yield chunk;
       }
     },
-  };
+  });
 }

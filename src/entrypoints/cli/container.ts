@@ -63,5 +63,8 @@ export async function startRuntime({ out, partitions = 1, create, log }: Runtime
 export function startReading(): Reading {
   const container = new Container();
   container.load(ambientModule(), localLakeModule({ log: { level: 'warn' } }));
-  return { source: container.get(tokens.objectSource), metrics: container.get(tokens.metrics) as InMemoryMetrics };
+  return {
+    source: container.get(tokens.objectSource),
+    metrics: container.get(tokens.metrics) as InMemoryMetrics,
+  };
 }

@@ -1,13 +1,13 @@
 import { dispatch, type DispatchSummary } from '../../application/dispatch/dispatch.ts';
 import { generationOf } from '../../application/generation.ts';
 import { readResults } from '../../application/results/read-results.ts';
-import type { DomainError } from '../../domain/errors.ts';
+import { DomainError } from '../../domain/errors.ts';
 import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { Counter } from '../../domain/ports/ambient.ts';
 import type { PublishedGroup } from '../../domain/ports/result-store.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Where } from '../../domain/where.ts';
-import { ingestStdin } from './ingest-stdin.ts';
+import { ingestStdin, type Pipe } from './ingest-stdin.ts';
 import type { LoadedPipeline } from './load-pipeline.ts';
 import { withPlatform } from './platform.ts';
 import { balanceOf, openFailuresOf, type Scope } from './run-state.ts';
@@ -16,12 +16,8 @@ import type { Runtime } from './runtime.ts';
 
 export interface RunOptions {
   readonly locations: readonly string[];
-  /** Messages from a pipe instead of objects: where they come from, and the name of their source. */
-  readonly pipe: {
-    readonly input: AsyncIterable<Uint8Array>;
-    readonly source: string;
-    readonly keyed: boolean;
-  } | null;
+  /** Messages from a pipe instead of objects. */
+  readonly pipe: Pipe | null;
   /** The run's own predicate. */
   readonly where: Where | undefined;
   readonly concurrency: number;
@@ -77,6 +73,7 @@ export async function executeRun(
       const summary = await dispatch(request, { ...context, signal: working }, runtime, (so) =>
         sampler.plan(so, false),
       );
+      if (summary.objects + summary.prunedObjects === 0) throw nothingToRead(options.locations);
       sampler.plan(summary, true);
       return summary;
     });
@@ -129,6 +126,12 @@ export async function executeRun(
     refused: plan.refused,
     findingErrors: published.errors,
   };
+}
+
+function nothingToRead(locations: readonly string[]): DomainError {
+  return new DomainError(`there is nothing to read at ${locations.join(', ')}`, {
+    code: 'E_OBJECT_NOT_FOUND',
+  });
 }
 
 async function publishResults(

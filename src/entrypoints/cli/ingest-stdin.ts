@@ -1,13 +1,14 @@
+import { addAbortSignal, type Readable } from 'node:stream';
 import type { DispatchSummary } from '../../application/dispatch/dispatch.ts';
-import type { ReadOptions, RowBatch } from '../../application/formats/decoder.ts';
+import type { Decoder, ObjectBytes, ReadOptions, RowBatch } from '../../application/formats/decoder.ts';
 import { decoderFor } from '../../application/formats/index.ts';
-import { ingest, type ArrivedMessage } from '../../application/ingest/ingest.ts';
-import { InfrastructureError } from '../../domain/errors.ts';
+import { ingest, type ArrivedMessage, type IngestContext } from '../../application/ingest/ingest.ts';
 import type { PlatformContext } from './platform.ts';
+import { pipeBlocks, type PipeBlock } from './pipe-blocks.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface Pipe {
-  readonly input: AsyncIterable<Uint8Array>;
+  readonly input: Readable;
   readonly source: string;
   /** Whether the pipeline's `source.id` names the messages; else source and line number do. */
   readonly keyed: boolean;
@@ -20,53 +21,35 @@ export async function ingestStdin(
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<DispatchSummary> {
-  const { pipeline } = context;
+  const { pipeline, build, run, where } = context;
   const decoder = await decoderFor('jsonl');
-  let bytes = 0;
-  // A pipe has no size: it ends when it ends.
-  const object = {
-    key: source,
-    size: Number.POSITIVE_INFINITY,
-    async *read() {
-      for await (const chunk of input) {
-        bytes += chunk.length;
-        runtime.metrics.add('bytesRead', chunk.length);
-        yield chunk;
-      }
-    },
-  };
-  const options: ReadOptions = {
-    csv: undefined,
-    columns: undefined,
-    where: undefined,
-    limits: pipeline.limits,
-    compression: 'none',
-    pathColumns: {},
-  };
-  const ingestion = {
+  const ingestion: IngestContext = {
     pipeline,
     generation: context.generation.id,
-    build: context.build,
-    run: context.run,
+    build,
+    run,
     source,
-    where: context.where,
+    where,
     signal,
   };
   const ports = { ...runtime, sink: runtime.stream };
   const { maxBatchKeys } = runtime.dedup.capabilities;
   let line = 0;
-  for await (const batch of decoder.read(object, { from: 0, to: null }, null, options, signal)) {
-    const arrived = arrivedMessages(batch, keyed ? null : line + 1);
-    for (let at = 0; at < arrived.length; at += maxBatchKeys) {
-      const outcomes = await ingest(arrived.slice(at, at + maxBatchKeys), ingestion, ports);
-      if (outcomes.includes('busy')) {
-        // Nobody else shares this process's claims: only the same key twice in one batch can be busy, and it is in hand.
+  for await (const block of pipeBlocks(addAbortSignal(signal, input), pipeline.limits.maxRowBytes)) {
+    for await (const arrived of arrivedMessages(block, decoder, ingestion)) {
+      runtime.metrics.add('bytesRead', arrived.bytes);
+      const named = arrived.messages.map((message, index) =>
+        keyed ? message : { ...message, key: `${line + index + 1}` },
+      );
+      line += named.length;
+      for (let at = 0; at < named.length; at += maxBatchKeys) {
+        const outcomes = await ingest(named.slice(at, at + maxBatchKeys), ingestion, ports);
+        // Nobody else shares this process's claims: what is busy is the same key twice in one batch, and it is in hand.
         runtime.metrics.add('duplicates', outcomes.filter((outcome) => outcome === 'busy').length);
       }
     }
-    line += arrived.length;
   }
-  if (signal.aborted) throw new InfrastructureError(`stopped after ${line} lines`, { code: 'E_ABORTED' });
+  const bytes = runtime.metrics.total('bytesRead');
   return {
     objects: 0,
     prunedObjects: 0,
@@ -79,18 +62,65 @@ export async function ingestStdin(
   };
 }
 
-/**
- * Rows and faults of a batch in the order in which they came.
- *
- * @param firstLine number of the first of them, blank lines left out; `null`: the pipeline names its messages
- */
-function arrivedMessages(batch: RowBatch, firstLine: number | null): ArrivedMessage[] {
-  const rows = batch.rows.map((row, index) => ({ at: batch.coordinates[index] as number, row }));
-  const faults = batch.faults.map((fault) => ({ at: fault.coordinate, fault }));
-  return [...rows, ...faults]
-    .sort((a, b) => a.at - b.at)
-    .map(({ at: _at, ...message }, index) => ({
-      key: firstLine === null ? null : `${firstLine + index}`,
-      ...message,
-    }));
+interface Arrived {
+  /** Of the pipe, up to the last of the messages. */
+  readonly bytes: number;
+  /** In the order in which they came; blank lines are none. */
+  readonly messages: readonly ArrivedMessage[];
+}
+
+async function* arrivedMessages(
+  block: PipeBlock,
+  decoder: Decoder,
+  { pipeline, signal }: IngestContext,
+): AsyncGenerator<Arrived> {
+  const { offset } = block;
+  if (block.kind === 'too-large') {
+    const message = `the row at byte ${offset} has ${block.length} bytes, the limit is ${pipeline.limits.maxRowBytes}`;
+    const fault = { coordinate: offset, code: 'E_ROW_TOO_LARGE', message, rows: 1, raw: null };
+    yield { bytes: block.length, messages: [{ key: null, fault }] };
+    return;
+  }
+  const options: ReadOptions = {
+    csv: undefined,
+    columns: undefined,
+    where: undefined,
+    limits: pipeline.limits,
+    compression: 'none',
+    pathColumns: {},
+  };
+  let bytes = block.bytes.length;
+  for await (const batch of decoder.read(
+    inMemory(block.bytes),
+    { from: 0, to: null },
+    null,
+    options,
+    signal,
+  )) {
+    yield { bytes, messages: inOrder(batch, offset) };
+    bytes = 0;
+  }
+}
+
+function inMemory(bytes: Uint8Array): ObjectBytes {
+  return {
+    key: 'pipe',
+    size: bytes.length,
+    async *read(start, end) {
+      yield bytes.subarray(start, end);
+    },
+  };
+}
+
+/** Rows and faults of a batch in the order in which they came. */
+function inOrder(batch: RowBatch, offset: number): ArrivedMessage[] {
+  const rows = batch.rows.map((row, index) => ({
+    at: batch.coordinates[index] as number,
+    message: { key: null, row },
+  }));
+  const faults = batch.faults.map((fault) => ({
+    at: fault.coordinate,
+    message: { key: null, fault: { ...fault, coordinate: offset + fault.coordinate } },
+  }));
+  return [...rows, ...faults].sort((a, b) => a.at - b.at).map(({ message }) => message);
 }

@@ -39,7 +39,7 @@ export async function withPlatform<Result>(
   const stop = new AbortController();
   const working = AbortSignal.any([signal, stop.signal]);
   const tasks = taskMapping(context, runtime);
-  const records = streamMapping(context, runtime);
+  const records = streamMapping(context, runtime, (thrown) => stop.abort(thrown));
   const running = [tasks.run(working), records.run(working)];
   // A function that is broken for good must end the work that feeds it, not be found out afterwards.
   for (const mapping of running) mapping.catch((thrown: unknown) => stop.abort(thrown));
@@ -49,7 +49,8 @@ export async function withPlatform<Result>(
     await records.idle(working);
     return result;
   } catch (thrown) {
-    throw stop.signal.aborted ? stop.signal.reason : thrown;
+    // What was given up because of the stop says less than what stopped it.
+    throw working.aborted ? working.reason : thrown;
   } finally {
     stop.abort();
     await Promise.allSettled(running);
@@ -93,7 +94,12 @@ async function handleTask(
   }
 }
 
-function streamMapping(context: PlatformContext, runtime: Runtime): StreamMapping {
+/** @param breakOff called with an error that no further try can mend */
+function streamMapping(
+  context: PlatformContext,
+  runtime: Runtime,
+  breakOff: (thrown: unknown) => void,
+): StreamMapping {
   const { stream, clock, random, log } = runtime;
   return new StreamMapping(
     { stream, clock, random },
@@ -101,7 +107,8 @@ function streamMapping(context: PlatformContext, runtime: Runtime): StreamMappin
       concurrency: context.concurrency,
       handler: (batch, signal) => handleBatch(batch, context, runtime, signal),
       onAttemptFailed: ({ shard, attempts, error }) => {
-        if (error !== undefined)
+        if (isFinal(error)) breakOff(error);
+        else if (error !== undefined)
           log.warn({ shard, attempt: attempts }, `will be tried again: ${messageOf(error)}`);
       },
       onFailure: ({ error }) => Promise.reject(error instanceof Error ? error : new Error(messageOf(error))),

@@ -22,7 +22,9 @@ export async function resultsAsParquet(
   const columns = allColumns(measures).map((column) => ({ column, type: typeOf(column, measures) }));
   const rows = async function* () {
     for await (const group of groups) {
-      yield Object.fromEntries(columns.map(({ column, type }) => [column.title, convert(column.value(group), type)]));
+      yield Object.fromEntries(
+        columns.map(({ column, type }) => [column.title, convert(column.value(group), type)]),
+      );
     }
   };
   try {
@@ -35,7 +37,10 @@ export async function resultsAsParquet(
     });
   } catch (cause) {
     if (isSluiceError(cause)) throw cause;
-    throw new InfrastructureError(`${file} cannot be written: ${messageOf(cause)}`, { code: 'E_OUTPUT', cause });
+    throw new InfrastructureError(`${file} cannot be written: ${messageOf(cause)}`, {
+      code: 'E_OUTPUT',
+      cause,
+    });
   }
 }
 

@@ -5,13 +5,21 @@ import type { BalanceLine } from './run-report.ts';
 /** The objects of one run, or one source of messages from elsewhere. */
 export interface Scope {
   readonly generation: string;
-  readonly run: string;
+  /** Default: all of the generation. */
+  readonly run?: string;
   readonly source?: string;
 }
 
-/** What a run that is kept planned. A run over a pipe says its source in its report. */
+/**
+ * What a run that is kept planned. A run over a pipe says its source in its report; a redrive planned nothing and
+ * settled failures anywhere in its generation.
+ */
 export function scopeOf({ id, generation, report }: RunRecord): Scope {
-  const { source } = (report === null ? {} : JSON.parse(report)) as { source?: string };
+  const { source, redriven } = (report === null ? {} : JSON.parse(report)) as {
+    source?: string;
+    redriven?: number;
+  };
+  if (redriven !== undefined) return { generation };
   return { generation, run: id, ...(source === undefined ? {} : { source }) };
 }
 

@@ -26,8 +26,7 @@ export async function openText(
   signal: AbortSignal,
 ): Promise<TextSource> {
   const compression = options.compression ?? (await compressionOf(object, signal));
-  if (compression === 'none' && Number.isFinite(object.size)) return plainText(object, signal);
-  return streamedText(object, compression, signal);
+  return compression === 'none' ? plainText(object, signal) : compressedText(object, compression, signal);
 }
 
 function plainText(object: ObjectBytes, signal: AbortSignal): TextSource {
@@ -53,15 +52,17 @@ function plainText(object: ObjectBytes, signal: AbortSignal): TextSource {
 
 const MAX_REQUEST_GROWTH = 16 * 1024 * 1024;
 
-/** Text that can only be read from its start: compressed, or a pipe that has no size. */
-function streamedText(object: ObjectBytes, compression: Compression, signal: AbortSignal): TextSource {
-  const open = (from: number) => object.read(from, object.size);
+function compressedText(
+  object: ObjectBytes,
+  compression: Exclude<Compression, 'none'>,
+  signal: AbortSignal,
+): TextSource {
   return {
     compression,
     size: null,
     async *read(start) {
       let position = 0;
-      for await (const chunk of compression === 'none' ? open(0) : decompressed(compression, open)) {
+      for await (const chunk of decompressed(compression, (from) => object.read(from, object.size))) {
         signal.throwIfAborted();
         const skipped = Math.min(chunk.length, Math.max(0, start - position));
         position += chunk.length;

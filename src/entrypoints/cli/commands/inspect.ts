@@ -1,6 +1,11 @@
 import { Command, Option } from 'commander';
 import { bindObject } from '../../../application/reading/open-object.ts';
-import type { Decoder, ObjectBytes, ObjectDescription, ReadOptions } from '../../../application/formats/decoder.ts';
+import type {
+  Decoder,
+  ObjectBytes,
+  ObjectDescription,
+  ReadOptions,
+} from '../../../application/formats/decoder.ts';
 import { decoderFor, detect } from '../../../application/formats/index.ts';
 import { isDomainError } from '../../../domain/errors.ts';
 import type { LakeObject } from '../../../domain/lake-object.ts';
@@ -42,7 +47,11 @@ interface Inspection {
   readonly splittable?: boolean;
   readonly firstRows?: readonly unknown[];
   /** Rows among the first that cannot be read. */
-  readonly faults?: readonly { readonly coordinate: number; readonly code: string; readonly message: string }[];
+  readonly faults?: readonly {
+    readonly coordinate: number;
+    readonly code: string;
+    readonly message: string;
+  }[];
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -51,7 +60,14 @@ export function inspectCommand(exitWith: (code: number) => void): Command {
     .description('show what is in objects: format, columns, sections that a run would make, first rows')
     .argument('<objects...>', 'files, folders or globs')
     .option('--pipeline <file>', 'read as this pipeline would: its format, columns and limits')
-    .addOption(new Option('--format <format>', 'instead of telling it from the content').choices(['csv', 'jsonl', 'json', 'parquet']))
+    .addOption(
+      new Option('--format <format>', 'instead of telling it from the content').choices([
+        'csv',
+        'jsonl',
+        'json',
+        'parquet',
+      ]),
+    )
     .addOption(new Option('--compression <compression>', 'likewise').choices(['none', 'gzip', 'zstd']))
     .option('--rows <n>', 'rows to show of each object', wholeNumber(0), 5)
     .addOption(jsonOption())
@@ -86,7 +102,10 @@ async function inspectObject(
   try {
     const bytes = bindObject(object, reading, signal);
     const { format: declaredFormat, compression: declaredCompression } = pipeline?.source ?? {};
-    const forced = { format: flags.format ?? declaredFormat, compression: flags.compression ?? declaredCompression };
+    const forced = {
+      format: flags.format ?? declaredFormat,
+      compression: flags.compression ?? declaredCompression,
+    };
     const { format, compression } = await detect(bytes, definedOnly(forced), signal);
     const decoder = await decoderFor(format);
     const fromPath = pathColumns(object.key);
@@ -136,28 +155,51 @@ async function firstRows(
   if (limit === 0) return { rows, faults };
   for await (const batch of decoder.read(bytes, { from: 0, to: 0 }, null, options, signal)) {
     rows.push(...batch.rows.slice(0, limit - rows.length));
-    faults.push(...batch.faults.slice(0, limit).map(({ coordinate, code, message }) => ({ coordinate, code, message })));
+    faults.push(
+      ...batch.faults.slice(0, limit).map(({ coordinate, code, message }) => ({ coordinate, code, message })),
+    );
     if (rows.length >= limit || faults.length >= limit) break;
   }
   return { rows, faults };
 }
 
 function render(inspection: Inspection): string {
-  const { object, bytes, description, sections, splittable, firstRows: rows = [], faults = [], error } = inspection;
+  const {
+    object,
+    bytes,
+    description,
+    sections,
+    splittable,
+    firstRows: rows = [],
+    faults = [],
+    error,
+  } = inspection;
   const lines = [`${printable(object)}  ${formatBytes(bytes)}`];
   if (error !== undefined) lines.push(`  ${error.code}: ${printable(error.message)}`);
   if (description !== undefined) {
     const { format, compression, columns, facts } = description;
-    const facts_ = Object.entries(facts).map(([name, value]) => `${name} ${typeof value === 'number' ? formatCount(value) : printable(value)}`);
-    const total = description.rows === null ? 'rows: only reading all of it tells' : `${formatCount(description.rows)} rows`;
-    lines.push(`  ${[format, compression === 'none' ? '' : compression, total, ...facts_].filter((fact) => fact !== '').join(' · ')}`);
-    const cut = sections === null || sections === undefined ? 'as many as reading it shows' : formatCount(sections);
+    const facts_ = Object.entries(facts).map(
+      ([name, value]) => `${name} ${typeof value === 'number' ? formatCount(value) : printable(value)}`,
+    );
+    const total =
+      description.rows === null
+        ? 'rows: only reading all of it tells'
+        : `${formatCount(description.rows)} rows`;
+    lines.push(
+      `  ${[format, compression === 'none' ? '' : compression, total, ...facts_].filter((fact) => fact !== '').join(' · ')}`,
+    );
+    const cut =
+      sections === null || sections === undefined ? 'as many as reading it shows' : formatCount(sections);
     lines.push(`  sections: ${cut}${splittable === true ? '' : ', from the start in one task'}`);
     lines.push(`  columns: ${columns.map(({ name, type }) => `${printable(name)} ${type}`).join(', ')}`);
   }
   const fromPath = Object.entries(inspection.pathColumns ?? {});
-  if (fromPath.length > 0) lines.push(`  from the path: ${fromPath.map(([name, value]) => `${printable(name)}=${String(value)}`).join(', ')}`);
-  for (const { coordinate, code, message } of faults) lines.push(`  ${code} at ${coordinate}: ${printable(message)}`);
+  if (fromPath.length > 0)
+    lines.push(
+      `  from the path: ${fromPath.map(([name, value]) => `${printable(name)}=${String(value)}`).join(', ')}`,
+    );
+  for (const { coordinate, code, message } of faults)
+    lines.push(`  ${code} at ${coordinate}: ${printable(message)}`);
   return `${lines.join('\n')}\n${table(rows)}\n`;
 }
 

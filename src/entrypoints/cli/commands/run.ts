@@ -99,7 +99,7 @@ async function run(
     }
     if (flags.report !== undefined) await writeReport(flags.report, loaded, outcome, runtime, signal);
     await print(flags, loaded, outcome, runtime, signal);
-    return verdict(flags, objects, outcome, out);
+    return verdict(flags, outcome, out);
   } finally {
     await runtime.close();
   }
@@ -171,8 +171,17 @@ async function print(
     signal,
   );
   const columns = tableColumns(measures);
-  const table = { title: `The ${groups.length} groups with the most ${measures.find(({ kind }) => kind === 'count')?.name ?? 'in them'}`, columns, rows: resultRows(columns, groups) };
-  process.stdout.write(renderRunSummary({ ...outcome, groups: table, next: nextSteps(flags, outcome) }, terminalOf(process.stdout)));
+  const table = {
+    title: `The ${groups.length} groups with the most ${measures.find(({ kind }) => kind === 'count')?.name ?? 'in them'}`,
+    columns,
+    rows: resultRows(columns, groups),
+  };
+  process.stdout.write(
+    renderRunSummary(
+      { ...outcome, groups: table, next: nextSteps(flags, outcome) },
+      terminalOf(process.stdout),
+    ),
+  );
 }
 
 function nextSteps({ out, report }: Flags, { generation }: RunOutcome): { text: string; purpose: string }[] {
@@ -186,17 +195,12 @@ function nextSteps({ out, report }: Flags, { generation }: RunOutcome): { text: 
 /** Says on stderr what is missing and what to do, and picks the exit code. */
 function verdict(
   flags: Flags,
-  locations: readonly string[],
   { report, refused, findingErrors, generation }: RunOutcome,
   out: string,
 ): number {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const again = `--out ${JSON.stringify(out)}`;
   for (const error of findingErrors.slice(0, 3)) say(`${error.code}: ${error.message}`);
-  if (report.objects === 0 && flags.stdin !== true) {
-    say(`E_OBJECT_NOT_FOUND: nothing to read at ${locations.join(', ')}`);
-    return exitCodes.broken;
-  }
   for (const [code, total] of Object.entries(report.refused.byCode)) {
     const first = refused.find((object) => object.code === code)?.object;
     say(
