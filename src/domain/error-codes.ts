@@ -16,7 +16,10 @@ function infrastructure(meaning: string, remedy: string, retryable = true): Erro
 /** Every code that Sluice itself raises. Codes are part of the API; the texts are not. */
 export const errorCatalogue = {
   // The pipeline and how it is run
-  E_PIPELINE_INVALID: domain('The pipeline file or its declaration is wrong.', 'The message names the field; see docs/pipelines.md.'),
+  E_PIPELINE_INVALID: domain(
+    'The pipeline file or its declaration is wrong.',
+    'The message names the field; see docs/pipelines.md.',
+  ),
   E_PIPELINE_CHANGED: domain(
     'Declared data (source, predicate, partitions, limits, measures) changed under the same version.',
     'Raise `version` to keep both results side by side, or run with --fresh to drop the old ones.',
@@ -29,52 +32,137 @@ export const errorCatalogue = {
     'The object has another content than the one that was begun: measures cannot take its rows back.',
     'Restore it, give the new content a key of its own, raise `version`, or run with --fresh.',
   ),
-  E_WHERE_INVALID: domain('The predicate is not of the form that Sluice reads.', 'See "Predicates" in docs/pipelines.md.'),
+  E_WHERE_INVALID: domain(
+    'The predicate is not of the form that Sluice reads.',
+    'See "Predicates" in docs/pipelines.md.',
+  ),
   E_USAGE: domain('The command line is wrong.', 'Run the command with --help.'),
-  E_NOT_FOUND: domain('No such run, failure, pipeline or result in this output folder.', 'Check the id and --out.'),
+  E_NOT_FOUND: domain(
+    'No such run, failure, pipeline or result in this output folder.',
+    'Check the id and --out.',
+  ),
   E_NOT_DETERMINISTIC: domain(
     'A section read again by the same build gave other messages.',
     'Make `transform` depend on its row alone: no clock, no randomness, no network, no state kept between rows.',
   ),
-  E_FINDING: domain("The pipeline's `findings` threw for this group.", 'Mend `findings`; the measures of the group are kept.'),
+  E_FINDING: domain(
+    "The pipeline's `findings` threw for this group.",
+    'Mend `findings`; the measures of the group are kept.',
+  ),
 
   // Rows and messages
-  E_TRANSFORM: domain("The pipeline's `transform` threw for this row.", 'Mend `transform`, then `sluice failures redrive`.'),
+  E_TRANSFORM: domain(
+    "The pipeline's `transform` threw for this row.",
+    'Mend `transform`, then `sluice failures redrive`.',
+  ),
   E_SCHEMA: domain('The row was refused by `source.schema`.', 'The message names path and reason.'),
-  E_PARTITION: domain("The pipeline's `partitionBy` threw or gave no string, number or bigint.", 'Mend `partitionBy`.'),
+  E_PARTITION: domain(
+    "The pipeline's `partitionBy` threw or gave no string, number or bigint.",
+    'Mend `partitionBy`.',
+  ),
   E_MESSAGE_UNSUPPORTED: domain(
     'A message holds what cannot be sent: a function, a symbol, an instance of a class, a cycle.',
     'Return plain data: null, booleans, numbers, strings, bigints, dates, bytes, arrays, objects.',
   ),
-  E_MESSAGE_TOO_LARGE: domain('A message is over `limits.maxMessageBytes`.', 'Split it in `transform`, or raise the limit under a new version.'),
-  E_ANALYZE: domain("The pipeline's `groupBy`, a measure or `flag` threw for this message.", 'Mend it, then `sluice failures redrive`.'),
-  E_MEASURE_VALUE: domain('A measure was given a value of a type that it cannot take.', 'Return a number, bigint, or null to leave the message out.'),
-  E_KEY: domain('A message from elsewhere has no usable id.', 'Let `source.id` return a non-empty string or number, or give --source NAME.'),
-  E_NOT_REDRIVABLE: domain('This failure cannot be processed again by itself.', 'The message says why and what to do instead.'),
+  E_MESSAGE_TOO_LARGE: domain(
+    'A message is over `limits.maxMessageBytes`.',
+    'Split it in `transform`, or raise the limit under a new version.',
+  ),
+  E_ANALYZE: domain(
+    "The pipeline's `groupBy`, a measure or `flag` threw for this message.",
+    'Mend it, then `sluice failures redrive`.',
+  ),
+  E_MEASURE_VALUE: domain(
+    'A measure was given a value of a type that it cannot take.',
+    'Return a number, bigint, or null to leave the message out.',
+  ),
+  E_KEY: domain(
+    'A message from elsewhere has no usable id.',
+    'Let `source.id` return a non-empty string or number, or give --source NAME.',
+  ),
+  E_NOT_REDRIVABLE: domain(
+    'This failure cannot be processed again by itself.',
+    'The message says why and what to do instead.',
+  ),
 
   // Objects and their content
-  E_OBJECT_NOT_FOUND: domain('There is no such object.', 'Check the path; a run that is started again takes it up once it is there.'),
+  E_OBJECT_NOT_FOUND: domain(
+    'There is no such object.',
+    'Check the path; a run that is started again takes it up once it is there.',
+  ),
   E_FORMAT_UNKNOWN: domain('The format could not be told from name and content.', 'Set `source.format`.'),
-  E_COMPRESSION_UNSUPPORTED: domain('The object is compressed in a way that Sluice does not read.', 'Use gzip, zstd, or none.'),
-  E_COMPRESSED_CORRUPT: domain('The compressed stream is damaged or cut off here; what stood before is kept.', 'Replace the object under another key, or run with --fresh.'),
+  E_COMPRESSION_UNSUPPORTED: domain(
+    'The object is compressed in a way that Sluice does not read.',
+    'Use gzip, zstd, or none.',
+  ),
+  E_COMPRESSED_CORRUPT: domain(
+    'The compressed stream is damaged or cut off here; what stood before is kept.',
+    'Replace the object under another key, or run with --fresh.',
+  ),
   E_COLUMN_MISSING: domain('A declared column is not in the object.', 'Check `source.columns`.'),
-  E_VALUE_TYPE: domain('A value cannot be read as the declared type of its column.', 'Change the type in `source.columns`, or mend the data.'),
-  E_UTF8: domain('Bytes are not UTF-8; they are never replaced silently.', 'Set `source.encoding` or mend the data.'),
-  E_CSV_FIELDS: domain('A row has more or fewer fields than the header.', 'Mend the data, or set `source.csv.ragged`.'),
-  E_CSV_QUOTE: domain('A quote stands where none may, or is never closed.', 'Mend the data, or set `source.csv.quote`.'),
+  E_VALUE_TYPE: domain(
+    'A value cannot be read as the declared type of its column.',
+    'Change the type in `source.columns`, or mend the data.',
+  ),
+  E_UTF8: domain(
+    'Bytes are not UTF-8; they are never replaced silently.',
+    'Set `source.encoding` or mend the data.',
+  ),
+  E_CSV_FIELDS: domain(
+    'A row has more or fewer fields than the header.',
+    'Mend the data, or set `source.csv.ragged`.',
+  ),
+  E_CSV_QUOTE: domain(
+    'A quote stands where none may, or is never closed.',
+    'Mend the data, or set `source.csv.quote`.',
+  ),
   E_JSON: domain('A line or element is not JSON, or not an object.', 'Mend the data.'),
-  E_ROW_TOO_LARGE: domain('A row is over `limits.maxRowBytes`.', 'Raise the limit under a new version, or split the row.'),
-  E_ROW_GROUP_TOO_LARGE: domain('A row group is over `limits.maxRowGroupBytes`, uncompressed.', 'Read fewer columns, raise the limit, or write smaller row groups.'),
-  E_PARQUET: domain('The Parquet file, row group or page is damaged or uses a feature that is not read.', 'Replace the object under another key, or run with --fresh.'),
+  E_ROW_TOO_LARGE: domain(
+    'A row is over `limits.maxRowBytes`.',
+    'Raise the limit under a new version, or split the row.',
+  ),
+  E_ROW_GROUP_TOO_LARGE: domain(
+    'A row group is over `limits.maxRowGroupBytes`, uncompressed.',
+    'Read fewer columns, raise the limit, or write smaller row groups.',
+  ),
+  E_PARQUET: domain(
+    'The Parquet file, row group or page is damaged or uses a feature that is not read.',
+    'Replace the object under another key, or run with --fresh.',
+  ),
 
   // What Sluice runs on
-  E_INFRASTRUCTURE: infrastructure('Something underneath failed.', 'The cause tells; it is retried with backoff.'),
-  E_OUTPUT: infrastructure('The output folder or the results file cannot be read or written.', 'Check rights and free space; a run that is started again continues.', false),
-  E_STORE_BUSY: infrastructure('The result store is locked by another process.', 'It is retried; stop the other process if it stays.'),
-  E_SINK_REJECTED: infrastructure('The sink refused frames until the deadline.', 'It is retried; see the reason in the message.'),
-  E_SINK_RECORD_TOO_LARGE: infrastructure('A frame is over what the sink takes.', 'Lower `limits.maxFrameBytes` under a new version.', false),
-  E_FRAME_CORRUPT: infrastructure('A record is not a frame, or its digest does not match.', 'Something else writes to this stream, or the record was damaged.', false),
-  E_FLOATING_WORK: infrastructure('A use case returned while a write that it started was in flight: a defect of the code.', 'Report it.', false),
+  E_INFRASTRUCTURE: infrastructure(
+    'Something underneath failed.',
+    'The cause tells; it is retried with backoff.',
+  ),
+  E_OUTPUT: infrastructure(
+    'The output folder or the results file cannot be read or written.',
+    'Check rights and free space; a run that is started again continues.',
+    false,
+  ),
+  E_STORE_BUSY: infrastructure(
+    'The result store is locked by another process.',
+    'It is retried; stop the other process if it stays.',
+  ),
+  E_SINK_REJECTED: infrastructure(
+    'The sink refused frames until the deadline.',
+    'It is retried; see the reason in the message.',
+  ),
+  E_SINK_RECORD_TOO_LARGE: infrastructure(
+    'A frame is over what the sink takes.',
+    'Lower `limits.maxFrameBytes` under a new version.',
+    false,
+  ),
+  E_FRAME_CORRUPT: infrastructure(
+    'A record is not a frame, or its digest does not match.',
+    'Something else writes to this stream, or the record was damaged.',
+    false,
+  ),
+  E_FLOATING_WORK: infrastructure(
+    'A use case returned while a write that it started was in flight: a defect of the code.',
+    'Report it.',
+    false,
+  ),
   E_ABORTED: infrastructure('The work was stopped from outside.', 'Start it again: it continues.', false),
   E_INTERNAL: infrastructure('A defect of Sluice.', 'Report it, with the message.', false),
 } as const satisfies Record<string, ErrorCodeEntry>;

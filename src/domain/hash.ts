@@ -7,7 +7,9 @@ export function murmur3(text: string, seed = 0): number {
   const pairs = text.length >> 1;
   for (let pair = 0; pair < pairs; pair++) {
     const at = pair * 2;
-    hash = Math.imul(rotate(hash ^ scramble(text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16)), 13), 5) + 0xe6546b64;
+    hash =
+      Math.imul(rotate(hash ^ scramble(text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16)), 13), 5) +
+      0xe6546b64;
   }
   if (text.length & 1) hash ^= scramble(text.charCodeAt(text.length - 1));
   hash ^= text.length * 2;

@@ -19,6 +19,11 @@ export function controlPartition(object: LakeObject, section: number, partitions
 }
 
 /** Where the n-th frame of a section goes when nothing else says: frames are dealt round, whole. */
-export function dealtPartition(object: LakeObject, section: number, frame: number, partitions: number): number {
+export function dealtPartition(
+  object: LakeObject,
+  section: number,
+  frame: number,
+  partitions: number,
+): number {
   return (controlPartition(object, section, partitions) + frame) % partitions;
 }

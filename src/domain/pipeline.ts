@@ -41,7 +41,11 @@ export interface Source<C extends Columns, Out> {
 }
 
 /** What `transform` gave: one message, many, or none. */
-export type MessageOf<Output> = Output extends null | undefined | void ? never : Output extends readonly (infer M)[] ? M : Output;
+export type MessageOf<Output> = Output extends null | undefined | void
+  ? never
+  : Output extends readonly (infer M)[]
+    ? M
+    : Output;
 
 /** Something worth telling about a group or a message. */
 export interface Finding {
@@ -59,7 +63,10 @@ export interface Analyze<M, A extends Measures> {
   readonly groupBy: (message: M) => string | number | bigint;
   readonly measures: A;
   /** Worked out from a group's merged measures when results are read. */
-  readonly findings?: (group: string, measures: NoInfer<MeasureValues<A>>) => readonly Finding[] | Finding | null | undefined;
+  readonly findings?: (
+    group: string,
+    measures: NoInfer<MeasureValues<A>>,
+  ) => readonly Finding[] | Finding | null | undefined;
   /** A finding about one message, kept with its position. */
   readonly flag?: (message: M) => Finding | null | undefined;
 }
@@ -77,7 +84,10 @@ export interface PipelineDeclaration<C extends Columns, Out, Output, A extends M
   readonly analyze: {
     readonly groupBy: (message: NoInfer<MessageOf<Output>>) => string | number | bigint;
     readonly measures: A;
-    readonly findings?: (group: string, measures: NoInfer<MeasureValues<A>>) => readonly Finding[] | Finding | null | undefined;
+    readonly findings?: (
+      group: string,
+      measures: NoInfer<MeasureValues<A>>,
+    ) => readonly Finding[] | Finding | null | undefined;
     readonly flag?: (message: NoInfer<MessageOf<Output>>) => Finding | null | undefined;
   };
   /** Logical partitions, 1 to 4,096. Default 32. */
@@ -108,7 +118,13 @@ export interface Pipeline<M = unknown, A extends Measures = Measures> {
 export type AnyPipeline = Pipeline<any, any>;
 
 /** The names of measures that read something else than the pipeline's messages. */
-type Misfits<M, A> = { [Name in keyof A]: A[Name] extends Measure<infer Read, unknown> ? ([M] extends [Read] ? never : Name) : never }[keyof A];
+type Misfits<M, A> = {
+  [Name in keyof A]: A[Name] extends Measure<infer Read, unknown>
+    ? [M] extends [Read]
+      ? never
+      : Name
+    : never;
+}[keyof A];
 
 /** In place of a pipeline, where a measure reads another type than `transform` returns: `satisfies AnyPipeline` shows it. */
 export interface MeasureReadsAnotherMessage<Name> {
@@ -144,12 +160,15 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
 }
 
 export function isPipeline(value: unknown): value is AnyPipeline {
-  return typeof value === 'object' && value !== null && (value as { [PIPELINE]?: unknown })[PIPELINE] === true;
+  return (
+    typeof value === 'object' && value !== null && (value as { [PIPELINE]?: unknown })[PIPELINE] === true
+  );
 }
 
 function checkPipeline(pipeline: AnyPipeline): void {
   const { name, version, source, analyze, partitions, limits } = pipeline;
-  require(typeof name === 'string' && /^[\w-]{1,64}$/.test(name), 'name', 'must be 1 to 64 letters, digits, - or _');
+  require(typeof name === 'string' &&
+    /^[\w-]{1,64}$/.test(name), 'name', 'must be 1 to 64 letters, digits, - or _');
   require(Number.isSafeInteger(version) && version >= 1, 'version', 'must be a whole number from 1');
   require(typeof source === 'object' && source !== null, 'source', 'is missing');
   requireOneOf(source.format, ['csv', 'jsonl', 'json', 'parquet'], 'source.format');
@@ -159,7 +178,9 @@ function checkPipeline(pipeline: AnyPipeline): void {
   if (pipeline.partitionBy !== undefined) requireFunction(pipeline.partitionBy, 'partitionBy');
   if (source.id !== undefined) requireFunction(source.id, 'source.id');
   checkCsv(source.csv);
-  require(Number.isSafeInteger(partitions) && partitions >= 1 && partitions <= 4096, 'partitions', 'must be 1 to 4,096');
+  require(Number.isSafeInteger(partitions) &&
+    partitions >= 1 &&
+    partitions <= 4096, 'partitions', 'must be 1 to 4,096');
   for (const [limit, value] of Object.entries(limits)) {
     require(Object.hasOwn(defaultLimits, limit), `limits.${limit}`, 'is not a limit');
     require(Number.isSafeInteger(value) && value >= 1, `limits.${limit}`, 'must be a whole number from 1');
@@ -168,18 +189,24 @@ function checkPipeline(pipeline: AnyPipeline): void {
   requireFunction(analyze.groupBy, 'analyze.groupBy');
   if (analyze.findings !== undefined) requireFunction(analyze.findings, 'analyze.findings');
   if (analyze.flag !== undefined) requireFunction(analyze.flag, 'analyze.flag');
-  require(typeof analyze.measures === 'object' && analyze.measures !== null, 'analyze.measures', 'is missing');
+  require(typeof analyze.measures === 'object' &&
+    analyze.measures !== null, 'analyze.measures', 'is missing');
   for (const [measure, value] of Object.entries(analyze.measures as Measures)) {
-    require(typeof value?.kind === 'string', `analyze.measures.${measure}`, 'must be made by count(), sum(), … of sluice');
+    require(typeof value?.kind ===
+      'string', `analyze.measures.${measure}`, 'must be made by count(), sum(), … of sluice');
   }
 }
 
 function checkCsv(csv: CsvOptions | undefined): void {
   if (csv === undefined) return;
-  const oneByte = (text: unknown): boolean => typeof text === 'string' && /^[\x01-\x7f]$/.test(text) && !/[\r\n]/.test(text);
-  if (csv.delimiter !== undefined) require(oneByte(csv.delimiter), 'source.csv.delimiter', 'must be one ASCII character');
-  if (csv.quote !== undefined && csv.quote !== false) require(oneByte(csv.quote), 'source.csv.quote', 'must be one ASCII character or false');
-  if (csv.quote !== undefined) require(csv.quote !== (csv.delimiter ?? ','), 'source.csv.quote', 'must differ from the delimiter');
+  const oneByte = (text: unknown): boolean =>
+    typeof text === 'string' && /^[\x01-\x7f]$/.test(text) && !/[\r\n]/.test(text);
+  if (csv.delimiter !== undefined)
+    require(oneByte(csv.delimiter), 'source.csv.delimiter', 'must be one ASCII character');
+  if (csv.quote !== undefined && csv.quote !== false)
+    require(oneByte(csv.quote), 'source.csv.quote', 'must be one ASCII character or false');
+  if (csv.quote !== undefined)
+    require(csv.quote !== (csv.delimiter ?? ','), 'source.csv.quote', 'must differ from the delimiter');
   requireOneOf(csv.ragged, ['fail', 'pad'], 'source.csv.ragged');
 }
 
@@ -188,7 +215,8 @@ function requireFunction(value: unknown, field: string): void {
 }
 
 function requireOneOf(value: unknown, allowed: readonly string[], field: string): void {
-  require(value === undefined || allowed.includes(value as string), field, `must be one of ${allowed.join(', ')}`);
+  require(value === undefined ||
+    allowed.includes(value as string), field, `must be one of ${allowed.join(', ')}`);
 }
 
 function require(holds: boolean, field: string, problem: string): void {

@@ -28,7 +28,9 @@ export function decidePlan(known: KnownObject | undefined, object: LakeObject, b
   if (known === undefined) return { verdict: 'process', epoch: 1 };
   const begun = known.complete || known.begunBy.length > 0 || known.settled === true;
   if (known.object.version !== object.version) {
-    return begun ? { verdict: 'changed', epoch: known.epoch } : { verdict: 'process', epoch: known.epoch + 1 };
+    return begun
+      ? { verdict: 'changed', epoch: known.epoch }
+      : { verdict: 'process', epoch: known.epoch + 1 };
   }
   if (known.complete) return { verdict: 'complete', epoch: known.epoch };
   if (known.begunBy.some((other) => other !== build)) return { verdict: 'other-build', epoch: known.epoch };

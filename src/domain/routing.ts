@@ -5,5 +5,7 @@ export type FailureRoute = 'dead-letter' | 'ledger';
 
 /** What a redrive can settle goes to the dead letters; what is wrong with the bytes themselves is only recorded. */
 export function routeOf(failure: Failure): FailureRoute {
-  return failure.stage === 'open' || failure.stage === 'read' || failure.stage === 'findings' ? 'ledger' : 'dead-letter';
+  return failure.stage === 'open' || failure.stage === 'read' || failure.stage === 'findings'
+    ? 'ledger'
+    : 'dead-letter';
 }

@@ -71,7 +71,7 @@ export interface ResultStore {
 
   /**
    * Opens failures that no frame carries (an object that cannot be opened). One that is open already is updated;
-   * one that is closed is opened again only where it is of an object as a whole: what else is closed was settled.
+   * one that planning closed is opened again; one that a redrive settled stays closed.
    * An object that was never planned is known and belongs to the run afterwards. The build is the run's, as it was saved.
    *
    * @throws DomainError `E_NOT_FOUND` where the generation is not declared

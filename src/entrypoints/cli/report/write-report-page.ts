@@ -20,7 +20,13 @@ export async function writeReportPage(
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<string> {
-  const { measures, groups } = await topGroups(generation, pipeline, { top: MAX_GROUPS }, runtime.store, signal);
+  const { measures, groups } = await topGroups(
+    generation,
+    pipeline,
+    { top: MAX_GROUPS },
+    runtime.store,
+    signal,
+  );
   return renderReportPage({
     report,
     startedAt,
@@ -29,7 +35,13 @@ export async function writeReportPage(
     samples,
     measures,
     groups,
-    findingsByKind: await findingsByKind(generation.id, pipeline, declaredMeasures(generation), runtime, signal),
+    findingsByKind: await findingsByKind(
+      generation.id,
+      pipeline,
+      declaredMeasures(generation),
+      runtime,
+      signal,
+    ),
     failures: await failuresByCode(generation.id, runtime, signal),
     balance,
   });
@@ -48,18 +60,32 @@ async function findingsByKind(
     if (known === undefined) kinds.set(`${severity} ${kind}`, { kind, severity, count: 1 });
     else known.count++;
   };
-  for await (const { findings } of readResults(store, generation, pipeline, measures, signal)) findings.forEach(add);
+  for await (const { findings } of readResults(store, generation, pipeline, measures, signal))
+    findings.forEach(add);
   for await (const { finding } of store.flags(generation, signal)) add(finding);
   return [...kinds.values()].sort((a, b) => b.count - a.count);
 }
 
-async function failuresByCode(generation: string, { store }: Runtime, signal: AbortSignal): Promise<ReportPageData['failures']> {
-  const codes = new Map<string, { code: string; stage: string; count: number; example: { position: string; message: string } }>();
+async function failuresByCode(
+  generation: string,
+  { store }: Runtime,
+  signal: AbortSignal,
+): Promise<ReportPageData['failures']> {
+  const codes = new Map<
+    string,
+    { code: string; stage: string; count: number; example: { position: string; message: string } }
+  >();
   for await (const { failure } of store.failures({ generation, state: 'open' }, signal)) {
     const { code, stage, position, message } = failure;
     const known = codes.get(`${stage} ${code}`);
     if (known !== undefined) known.count++;
-    else codes.set(`${stage} ${code}`, { code, stage, count: 1, example: { position: describePosition(position), message } });
+    else
+      codes.set(`${stage} ${code}`, {
+        code,
+        stage,
+        count: 1,
+        example: { position: describePosition(position), message },
+      });
   }
   return [...codes.values()].sort((a, b) => b.count - a.count);
 }

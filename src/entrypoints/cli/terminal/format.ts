@@ -23,10 +23,10 @@ export function formatNumber(value: number | bigint): string {
 const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
 /**
- * One format for all values of a column, so that their decimals stand below each other: none where all are whole or
- * the largest has four digits, else as many as give the largest about three digits.
+ * Decimals for all values of a column, so that they stand below each other: none where all are whole or the largest
+ * has four digits, else as many as give the largest about three digits.
  */
-export function columnFormat(values: readonly unknown[]): (value: number | bigint) => string {
+export function columnDecimals(values: readonly unknown[]): number {
   let largest = 0;
   let whole = true;
   for (const value of values) {
@@ -34,13 +34,15 @@ export function columnFormat(values: readonly unknown[]): (value: number | bigin
     largest = Math.max(largest, Math.abs(value));
     whole &&= Number.isInteger(value);
   }
-  if (whole || largest >= 1_000) return formatCount;
-  if (largest < 0.01) return formatNumber;
-  const decimals = largest >= 100 ? 1 : largest >= 1 ? 2 : 3;
-  const format = new Intl.NumberFormat('en-US', {
-    minimumFractionDigits: decimals,
-    maximumFractionDigits: decimals,
-  });
+  if (whole || largest >= 1_000) return 0;
+  if (largest >= 100) return 1;
+  return largest >= 1 ? 2 : Math.min(12, 2 - Math.floor(Math.log10(largest)));
+}
+
+/** One format for all values of a column: see `columnDecimals`. */
+export function columnFormat(values: readonly unknown[]): (value: number | bigint) => string {
+  const decimals = columnDecimals(values);
+  const format = new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
   return (value) => formatted(value, format);
 }
 
