@@ -5,7 +5,7 @@ import { readAtCoordinates } from '../text/point-reader.ts';
 import { fill, readSections } from '../text/section-reader.ts';
 import { openText, type TextSource } from '../text/text-source.ts';
 import { TextWindow } from '../text/text-window.ts';
-import { noEarlierThanRows } from './json-lines-decoder.ts';
+import { rowsBegin } from './json-lines-decoder.ts';
 import { isWhiteSpace, JsonReader, OPENING_BRACE, OPENING_BRACKET, type TopLevel } from './json-reader.ts';
 
 /** One big JSON array, or a single object: what can only be read from its start. */
@@ -17,7 +17,7 @@ export const jsonDecoder: Decoder = {
   async *read(object, range, start, options, signal) {
     const source = await openText(object, options, signal);
     const shaper = createRowShaper(options);
-    const rowsFrom = await noEarlierThanRows(source, 0);
+    const rowsFrom = await rowsBegin(source);
     const isWithin = start !== null && start > rowsFrom;
     yield* readSections({
       source,
@@ -32,7 +32,7 @@ export const jsonDecoder: Decoder = {
   async *readAt(object, coordinates, options, signal) {
     const source = await openText(object, options, signal);
     const shaper = createRowShaper({ ...options, where: undefined });
-    const topLevel = await topLevelOf(source, await noEarlierThanRows(source, 0));
+    const topLevel = await topLevelOf(source, await rowsBegin(source));
     yield* readAtCoordinates({
       source,
       coordinates,

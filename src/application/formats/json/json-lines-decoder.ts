@@ -30,14 +30,14 @@ export const jsonLinesDecoder: Decoder = {
       shaper,
       sectionBytes: options.limits.sectionBytes,
       range,
-      start: await noEarlierThanRows(source, start ?? 0),
+      start: start !== null && start > 0 ? start : await rowsBegin(source),
     });
   },
 
   async *readAt(object, coordinates, options, signal) {
     const source = await openText(object, options, signal);
     const shaper = createRowShaper({ ...options, where: undefined });
-    const rowsFrom = await noEarlierThanRows(source, 0);
+    const rowsFrom = await rowsBegin(source);
     yield* readAtCoordinates({
       source,
       coordinates,
@@ -51,13 +51,10 @@ export const jsonLinesDecoder: Decoder = {
 
   async *findStarts(object, sections, options, signal) {
     const source = await openText(object, options, signal);
+    const rowsFrom = await rowsBegin(source);
     for (const section of sections) {
       const boundary = section * options.limits.sectionBytes;
-      const rowsFrom = await noEarlierThanRows(source, boundary);
-      yield {
-        section,
-        start: rowsFrom > boundary || boundary === 0 ? rowsFrom : await lineStart(source, boundary),
-      };
+      yield { section, start: boundary <= rowsFrom ? rowsFrom : await lineStart(source, boundary) };
     }
   },
 
@@ -72,13 +69,12 @@ function jsonLinesReader(shaper: RowShaper, options: ReadOptions): JsonLinesRead
   return new JsonLinesReader({ columns: shaper.neededColumns, maxRowBytes: options.limits.maxRowBytes });
 }
 
-/** A byte order mark is no part of the first row. */
-export async function noEarlierThanRows(source: TextSource, position: number): Promise<number> {
-  if (position > 3) return position;
-  const window = new TextWindow(source.read(0, 3), 0);
+/** Byte offset at which rows can start: a byte order mark is no part of the first one. */
+export async function rowsBegin(source: TextSource): Promise<number> {
+  const window = new TextWindow(source.read(0, 0), 0);
   try {
     await skipByteOrderMark(window);
-    return Math.max(position, window.position);
+    return window.position;
   } finally {
     await window.release();
   }

@@ -24,7 +24,7 @@ interface HugeElement {
 /**
  * Reads the objects of one JSON array, or a single object. An element reaches to the next comma or bracket on its level, white
  * space included; what is no object is a fault, and the reading goes on after that comma. Where brackets or
- * strings are not closed, the text's end is a fault that stands for the rest.
+ * strings are not closed, the text's end is a fault that stands for the rest. What follows the last row belongs to its section.
  */
 export class JsonReader implements RecordReader {
   readonly #readRow: JsonRowReader;
@@ -56,6 +56,7 @@ export class JsonReader implements RecordReader {
     const { buffer, end, ended } = window;
     const stopIndex = window.indexOf(stop);
     for (;;) {
+      if (into.isFull) return 'full';
       while (window.start < end && isWhiteSpace(buffer[window.start] as number)) window.start++;
       const start = window.start;
       if (start >= end) return ended ? this.#atEnd(window, into) : 'more';
@@ -72,7 +73,6 @@ export class JsonReader implements RecordReader {
       }
       if (this.#place === 'after') return lost(window, into, 'more text after the end of the JSON');
       if (start >= stopIndex) return 'stop';
-      if (into.isFull) return 'full';
       if (this.#place === 'begin') {
         if (byte !== OPENING_BRACE) return lost(window, into, 'neither a JSON array nor an object');
         this.#topLevel = 'row';
@@ -125,27 +125,21 @@ export class JsonReader implements RecordReader {
     if (next === -1 && !window.ended) return 'more';
     sizeFault(into, huge.coordinate, this.#maxRowBytes, huge.raw);
     this.#huge = null;
-    if (next === -1 && !this.#scan.isClosed) return 'lost';
+    if (next === -1 && !this.#scan.isClosed) return 'over';
     this.#passTerminator(window);
     return null;
   }
 
   #atEnd(window: TextWindow, into: RowCollector): Pause {
-    if (this.#place === 'begin' || this.#place === 'after') return 'end';
+    if (this.#place === 'begin' || this.#place === 'after') return 'over';
     return lost(window, into, 'the JSON array is not closed');
   }
 }
 
-/** All that is left of the window is passed over. */
 function lost(window: TextWindow, into: RowCollector, problem: string): Pause {
   const coordinate = window.position;
-  into.fault(
-    coordinate,
-    'E_JSON',
-    `byte ${coordinate}: ${problem}`,
-    window.buffer.subarray(window.start, window.end),
-  );
-  return 'lost';
+  into.fault(coordinate, 'E_JSON', `byte ${coordinate}: ${problem}`, null);
+  return 'over';
 }
 
 export function isWhiteSpace(byte: number): boolean {

@@ -13,7 +13,7 @@ export interface PointReading {
   readonly coordinates: readonly number[];
   readonly shaper: RowShaper;
   readonly sectionBytes: number;
-  readonly newReader: (coordinate: number) => RecordReader;
+  readonly newReader: () => RecordReader;
   /** Whether a row can start at a position, as far as the byte before it and its own tell. */
   readonly startsRow: (position: number, before: number | undefined, byte: number | undefined) => boolean;
 }
@@ -21,27 +21,22 @@ export interface PointReading {
 /** Coordinates closer to each other than this are read in one request, in bytes. */
 const COALESCE_BYTES = 256 * 1024;
 
-/** The rows that start at the given coordinates, in batches of one section each. */
+/** The rows that start at the given coordinates, each in a batch of its own. */
 export async function* readAtCoordinates(reading: PointReading): AsyncGenerator<RowBatch> {
   const { source, coordinates, shaper, sectionBytes } = reading;
-  const collector = new RowCollector(shaper);
-  let section = -1;
   for (const group of grouped(coordinates, source.size === null ? Infinity : COALESCE_BYTES)) {
     const first = Math.max(0, (group[0] as number) - 1);
     const window = new TextWindow(source.read(first, (group.at(-1) as number) + 1), first);
     try {
       for (const coordinate of group) {
-        const sectionOfRow = Math.floor(coordinate / sectionBytes);
-        if (!collector.isEmpty && (sectionOfRow !== section || collector.isFull))
-          yield collector.take(section);
-        section = sectionOfRow;
+        const collector = new RowCollector(shaper, 1);
         await readOne(reading, window, coordinate, collector);
+        yield collector.take(Math.floor(coordinate / sectionBytes));
       }
     } finally {
       await window.release();
     }
   }
-  if (!collector.isEmpty) yield collector.take(section);
 }
 
 async function readOne(
@@ -60,10 +55,8 @@ async function readOne(
   if (byte === undefined || window.position !== coordinate || !reading.startsRow(coordinate, before, byte)) {
     return collector.fault(coordinate, 'E_NOT_REDRIVABLE', `no row starts at byte ${coordinate}`, null);
   }
-  const reader = reading.newReader(coordinate);
-  for (;;) {
-    const pause = reader.read(window, coordinate + 1, collector);
-    if (pause !== 'more') return;
+  const reader = reading.newReader();
+  while (reader.read(window, coordinate + 1, collector) === 'more') {
     if (window.failure !== undefined) {
       collectDamage(window, reader, collector);
       return;

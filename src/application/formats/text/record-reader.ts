@@ -8,9 +8,9 @@ import type { TextWindow } from './text-window.ts';
  * - `full`: the batch is full
  * - `more`: what the window holds is no complete record
  * - `end`: the text ended
- * - `lost`: damage hides where the next record starts; a fault was collected that stands for the rest
+ * - `over`: no more rows can come, whatever else the text holds: its structure ended, or damage hides where the next record starts
  */
-export type Pause = 'stop' | 'full' | 'more' | 'end' | 'lost';
+export type Pause = 'stop' | 'full' | 'more' | 'end' | 'over';
 
 /** Reads the records of one text format out of a window. It keeps what it has to remember between calls. */
 export interface RecordReader {

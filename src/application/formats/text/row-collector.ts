@@ -12,22 +12,21 @@ export const MAX_RAW_BYTES = 64 * 1024;
 /** Gathers the rows of one section into batches. */
 export class RowCollector {
   readonly #shaper: RowShaper;
+  readonly #maxRows: number;
   #rows: Row[] = [];
   #coordinates: number[] = [];
   #faults: RowFault[] = [];
   #filtered = 0;
   #bytes = 0;
 
-  constructor(shaper: RowShaper) {
+  /** @param maxRows rows and faults in one batch; default 1,000 */
+  constructor(shaper: RowShaper, maxRows = BATCH_ROWS) {
     this.#shaper = shaper;
+    this.#maxRows = maxRows;
   }
 
   get isFull(): boolean {
-    return this.#rows.length + this.#faults.length >= BATCH_ROWS || this.#bytes >= BATCH_BYTES;
-  }
-
-  get isEmpty(): boolean {
-    return this.#rows.length === 0 && this.#faults.length === 0 && this.#filtered === 0;
+    return this.#rows.length + this.#faults.length >= this.#maxRows || this.#bytes >= BATCH_BYTES;
   }
 
   /** @param stored the row's text lies in it, from `start` up to `end` */

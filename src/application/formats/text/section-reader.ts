@@ -57,7 +57,7 @@ export async function* readSections(reading: SectionReading): AsyncGenerator<Row
       } else {
         const next = window.position;
         const lastSection =
-          pause === 'lost' ? section : Math.max(section, lastTextSection(next, sectionBytes));
+          pause === 'over' ? section : Math.max(section, lastTextSection(next, sectionBytes));
         for (; section <= Math.min(lastSection, range.to ?? Infinity); section++) {
           const batch = collector.take(section, { last: section === lastSection, next });
           if (isAsked()) yield batch;
