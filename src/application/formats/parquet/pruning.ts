@@ -1,7 +1,7 @@
 import type { ColumnMetaData } from 'hyparquet';
 import { hashParquetValue, readBloomFilter, sbbfContains } from 'hyparquet/src/bloom.js';
 import { castTo } from '../../../domain/cast.ts';
-import { columnType, type ColumnType } from '../../../domain/columns.ts';
+import { columnType, type Columns, type ColumnType } from '../../../domain/columns.ts';
 import {
   comparerWith,
   knowledgeOfValue,
@@ -44,7 +44,16 @@ export async function mayHoldMatches(
     return knowledge && ((test) => (noteEquality(test, column, equalities), knowledge(test)));
   });
   if (!outcome.pass) return false;
-  const filtered = await withBloomFilters(object, file, group, equalities, known, neededBytes, signal);
+  const filtered = await withBloomFilters(
+    object,
+    file,
+    group,
+    equalities,
+    options.columns,
+    known,
+    neededBytes,
+    signal,
+  );
   return filtered === undefined || possibleOutcomes(where, (column) => filtered.get(column)).pass;
 }
 
@@ -261,6 +270,7 @@ async function withBloomFilters(
   file: ParquetFile,
   group: StoredGroup,
   columns: ReadonlySet<string>,
+  declared: Columns | undefined,
   known: ReadonlyMap<string, ColumnKnowledge | undefined>,
   neededBytes: number,
   signal: AbortSignal,
@@ -272,7 +282,14 @@ async function withBloomFilters(
     const node = file.columns.get(column);
     const metadata = node && flatMetadataOf(group, node);
     if (knowledge === undefined || node === undefined || metadata === undefined) continue;
-    const contains = await bloomFilterOf(object, node.leaves[0]!, metadata, neededBytes, signal);
+    const contains = await bloomFilterOf(
+      object,
+      node.leaves[0]!,
+      metadata,
+      columnType(declared, column),
+      neededBytes,
+      signal,
+    );
     if (contains === undefined) continue;
     found = true;
     all.set(column, (test) => {
@@ -288,6 +305,7 @@ async function bloomFilterOf(
   object: ObjectBytes,
   leaf: Leaf,
   metadata: ColumnMetaData,
+  declared: ColumnType | undefined,
   neededBytes: number,
   signal: AbortSignal,
 ): Promise<((operand: NonNullOperand) => boolean) | undefined> {
@@ -308,6 +326,9 @@ async function bloomFilterOf(
     return (operand) => {
       // -0 and 0 are equal and have different hashes.
       if (operand === 0 && comparison === 'float') return true;
+      // A cast to a number rounds what is stored: the operand has another hash than what it equals.
+      if (declared === 'number' && comparison === 'integer' && !Number.isSafeInteger(Number(operand)))
+        return true;
       const hash = hashParquetValue(hashable(operand, leaf), leaf.element);
       return hash === undefined || sbbfContains(filter.blocks, hash);
     };
