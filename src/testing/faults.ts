@@ -48,7 +48,7 @@ export function withFaults<T extends object>(
 ): FaultyPort<T> {
   const calls = new Map<string, number>();
   const struck: Fault[] = [];
-  const planned = (method: string): readonly Fault[] => {
+  const faultsOf = (method: string): readonly Fault[] => {
     const call = calls.get(method) ?? 0;
     calls.set(method, call + 1);
     return faults.filter((fault) => fault.on === method && fault.call === call);
@@ -61,7 +61,7 @@ export function withFaults<T extends object>(
       if (typeof member !== 'function' || typeof name !== 'string') return member;
       const method = member.bind(target) as Method;
       return (...parameters: unknown[]) => {
-        const here = planned(name);
+        const here = faultsOf(name);
         // What nothing happens to goes through as it is, synchronous methods too.
         if (here.length === 0) return method(...parameters);
         const breaking = here.find((fault) => fault.kind === 'break');
@@ -118,7 +118,7 @@ async function* brokenOff(
   items: AsyncIterable<unknown>,
   fault: Extract<Fault, { kind: 'break' }>,
   strike: (fault: Fault) => void,
-): AsyncGenerator<unknown> {
+): AsyncGenerator {
   let given = 0;
   for await (const item of items) {
     if (given++ >= fault.after) break;

@@ -33,7 +33,7 @@ export class Waiters {
         },
         reject: (reason) => {
           leave();
-          reject(reason as Error);
+          reject(reason);
         },
       };
       signal.addEventListener('abort', abort, { once: true });

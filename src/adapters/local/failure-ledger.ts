@@ -60,7 +60,10 @@ export class FailureLedger implements ErrorRouter {
 
   #line({ failure, at, generation, pipeline, version, run, build, route }: RoutedFailure): string {
     const { id, position, stage, code, message, rows, payload } = failure;
-    const { kind, output, ...place } = position;
+    const place =
+      position.kind === 'row'
+        ? { object: position.object, coordinate: position.coordinate }
+        : { source: position.source, key: position.key };
     const fields = {
       id,
       at: new Date(at).toISOString(),
@@ -75,7 +78,7 @@ export class FailureLedger implements ErrorRouter {
       message,
       rows,
       ...place,
-      output,
+      output: position.output,
     };
     return JSON.stringify(payload === null ? fields : { ...fields, ...this.#payloadField(payload) });
   }

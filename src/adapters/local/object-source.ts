@@ -242,13 +242,13 @@ async function explained<T>(place: string, work: () => Promise<T>): Promise<T> {
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw notFound((error as NodeJS.ErrnoException).path ?? place);
     const { path: failed = place } = error as NodeJS.ErrnoException;
-    throw new InfrastructureError(`${failed} cannot be read: ${reason(code)}`, {
+    throw new InfrastructureError(`${failed} cannot be read: ${describeCode(code)}`, {
       cause: error,
       retryable: !LASTING.has(code),
     });
   }
 }
 
-function reason(code: string): string {
+function describeCode(code: string): string {
   return code === 'EACCES' || code === 'EPERM' ? `permission denied (${code})` : code;
 }

@@ -32,7 +32,7 @@ function lake({
   now = clock.now() + 60_000,
 }: { outputFolder?: string; now?: number } = {}): LocalObjectSource {
   return new LocalObjectSource(
-    { clock: { ...clock, now: () => now, sleep: (ms, signal) => clock.sleep(ms, signal) }, log },
+    { clock: { now: () => now, sleep: (ms, signal) => clock.sleep(ms, signal) }, log },
     { outputFolder },
   );
 }
@@ -133,12 +133,8 @@ describe('LocalObjectSource lists', () => {
     execFileSync('mkfifo', [path.join(folder, 'lake/pipe')]);
     expect(await listed('lake')).toEqual(['lake/a.csv']);
     expect(
-      log.lines.map(({ level, fields }) => [level, path.basename(fields['path'] as string)]).toSorted(),
-    ).toEqual([
-      ['warn', 'dangling'],
-      ['warn', 'pipe'],
-      ['warn', 'self'],
-    ]);
+      log.lines.map(({ level, fields }) => `${level} ${path.basename(fields['path'] as string)}`).toSorted(),
+    ).toEqual(['warn dangling', 'warn pipe', 'warn self']);
     await expect(listed('lake/pipe')).rejects.toMatchObject({ code: 'E_OBJECT_NOT_FOUND' });
     await expect(listed('lake/self')).rejects.toMatchObject({ code: 'E_OBJECT_NOT_FOUND' });
   });
@@ -235,7 +231,7 @@ describe("a local object's version", () => {
     expect((await objects('a.csv', source))[0]?.version).toBe('f'.repeat(32));
     expect((await objects('b.csv', source))[0]?.version).toBe(digest('other'));
     const lines = (await readFile(cache, 'utf8')).trimEnd().split('\n');
-    expect(lines.map((text) => (JSON.parse(text) as { version: string }).version)).toEqual([
+    expect(lines.map((entry) => (JSON.parse(entry) as { version: string }).version)).toEqual([
       'f'.repeat(32),
       digest('other'),
     ]);
