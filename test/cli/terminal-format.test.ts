@@ -60,7 +60,7 @@ describe('numbers for people', () => {
     expect([1, 300.25].map(columnFormat([1, 300.25]))).toEqual(['1.0', '300.3']);
     expect([1, 22].map(columnFormat([1, 22]))).toEqual(['1', '22']);
     expect([0.5, 1_000.5].map(columnFormat([0.5, 1_000.5]))).toEqual(['1', '1,001']);
-    expect([0.0004, 0.002].map(columnFormat([0.0004, 0.002]))).toEqual(['0.0004', '0.002']);
+    expect([0.0004, 0.002].map(columnFormat([0.0004, 0.002]))).toEqual(['0.00040', '0.00200']);
   });
 
   it('never shows a thousand of a unit that has a next one', () => {

@@ -54,7 +54,8 @@ function todo({ refused }: ReportPageData['report']): Html {
     <p>${formatPlural(refused.total, 'object was', 'objects were')} left as found:</p>
     <ul>
       ${Object.entries(refused.byCode).map(
-        ([code, count]) => html`<li><code>${code}</code> ${formatCount(count)} – ${adviceOn(code)}</li>`,
+        ([code, count]) =>
+          html`<li><code>${code}</code> ${formatCount(count)} – ${withCode(adviceOn(code))}</li>`,
       )}
     </ul>
   </div>`;
@@ -330,8 +331,8 @@ export function failuresSection({ failures, report }: ReportPageData): Html {
                     <span><code class="code">${code}</code> <span class="hint">in ${stage}</span></span
                     ><b>${formatCount(count)}</b>
                   </div>
-                  ${bar(count / most, 'failed')}
-                  <p class="advice">${adviceOn(code)}</p>
+                  ${bar(count, most, 'failed')}
+                  <p class="advice">${withCode(adviceOn(code))}</p>
                   <dl class="example">
                     <dt>example</dt>
                     <dd><code>${example.position}</code><br /><bdi>${example.message}</bdi></dd>
@@ -368,7 +369,7 @@ export function findingsSection({ findingsByKind }: ReportPageData): Html {
                       <span class="badge ${severityClass(severity)}">${severity}</span></span
                     ><b>${formatCount(count)}</b>
                   </div>
-                  ${bar(count / most, severityClass(severity))}
+                  ${bar(count, most, severityClass(severity))}
                 </li>`,
             )}
           </ul>`
@@ -403,10 +404,11 @@ export function detailsSection({ report, build, balance }: ReportPageData): Html
   </section>`;
 }
 
-function bar(share: number, color: string): Html {
+function bar(value: number, most: number, color: string): Html {
+  const width = value > 0 ? Math.max(6, (value / most) * 1_000) : 0;
   return html`<svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
     <rect class="track" x="0" y="0" width="1000" height="10" />
-    <rect class="${color}" x="0" y="0" width="${number(Math.max(6, share * 1_000))}" height="10" />
+    <rect class="${color}" x="0" y="0" width="${number(width)}" height="10" />
   </svg>`;
 }
 
@@ -414,6 +416,11 @@ function adviceOn(code: string): string {
   if (!Object.hasOwn(errorCatalogue, code)) return 'A code of the pipeline itself.';
   const { meaning, remedy } = errorCatalogue[code as ErrorCode];
   return `${meaning} ${remedy}`;
+}
+
+/** Text with `code` in it. */
+function withCode(text: string): readonly Html[] {
+  return text.split('`').map((part, at) => (at % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 }
 
 function severityClass(severity: string): string {

@@ -3,7 +3,7 @@ export const pageStyle = `
 :root {
   color-scheme: light;
   --page: #f6f7f9; --surface: #ffffff; --text: #1b2330; --faint: #5b6675; --line: #e1e5ea; --hover: #f1f4f8;
-  --first: #2f6fde; --first-soft: #2f6fde22; --second: #0f9488; --second-soft: #0f948822; --third: #d9620f;
+  --first: #2f6fde; --first-soft: #2f6fde22; --second: #0f9488; --second-soft: #0f948822; --third: #d9620f; --range: #cfd8e4;
   --good: #167a45; --good-soft: #e2f5ea; --bad: #c22f36; --bad-soft: #fce8e9; --warn: #8a5a00; --warn-soft: #fdf1d8;
   --done: #2c9d8f; --spared: #b9c2cd; --sieved: #8795a7; --whole: #3d4b5f;
   --other-1: #7a6fd0; --other-2: #c78b3a; --other-3: #5a9bd4;
@@ -13,7 +13,7 @@ export const pageStyle = `
   :root:not(.paper) {
     color-scheme: dark;
     --page: #10151c; --surface: #181f29; --text: #e6eaf0; --faint: #9aa7b8; --line: #2c3644; --hover: #1f2834;
-    --first: #6ba1ff; --first-soft: #6ba1ff2e; --second: #3fc4b4; --second-soft: #3fc4b42e; --third: #ff9d57;
+    --first: #6ba1ff; --first-soft: #6ba1ff2e; --second: #3fc4b4; --second-soft: #3fc4b42e; --third: #ff9d57; --range: #3d4b5e;
     --good: #5fd394; --good-soft: #16352a; --bad: #ff8087; --bad-soft: #40202a; --warn: #f3c15f; --warn-soft: #3b2f17;
     --done: #3aa99c; --spared: #4d5a6b; --sieved: #75859a; --whole: #a9b6c6;
     --other-1: #9c92ee; --other-2: #dca85c; --other-3: #7db8e8;
@@ -64,16 +64,19 @@ button:hover, select:hover { background: var(--hover); }
 :focus-visible { outline: 2px solid var(--first); outline-offset: 2px; }
 .scroll { overflow: auto; max-height: 560px; border: 1px solid var(--line); border-radius: 10px; }
 table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: 14px; }
-th, td { text-align: left; padding: 5px 12px; border-bottom: 1px solid var(--line); white-space: nowrap; font-weight: 400; }
+th, td { text-align: left; padding: 5px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; font-weight: 400; }
 tbody tr:last-child > * { border-bottom: 0; }
 tbody tr:hover > * { background: var(--hover); }
-thead th { position: sticky; top: 0; z-index: 1; background: var(--surface); padding: 2px 4px; }
-thead th:not(:has(button)) { padding: 2px 12px; }
+thead { position: sticky; top: 0; z-index: 2; }
+thead th { background: var(--surface); padding: 1px 2px; vertical-align: bottom; border-bottom: 1px solid var(--line); }
+thead th:not(:has(button)) { padding: 5px 10px; }
+thead th.span { text-align: center; border-bottom: 0; padding: 4px 10px 0; color: var(--faint); }
 thead th, thead button { font-weight: 600; font-size: 13.5px; }
-thead button { border: 0; padding: 5px 8px; width: 100%; text-align: inherit; background: none; white-space: nowrap; }
+thead button { border: 0; padding: 4px 8px; width: 100%; text-align: inherit; background: none; white-space: nowrap; }
 .number { text-align: right; }
 .name { font-weight: 600; max-width: 22em; overflow: hidden; text-overflow: ellipsis; position: sticky; left: 0; background: var(--surface); }
-td.findings { min-width: 15em; white-space: normal; color: var(--faint); overflow-wrap: anywhere; }
+td { max-width: 24em; overflow: hidden; text-overflow: ellipsis; }
+td.findings { max-width: 30em; overflow: hidden; text-overflow: ellipsis; color: var(--faint); }
 th[aria-sort=ascending] button::after { content: " ↑"; }
 th[aria-sort=descending] button::after { content: " ↓"; }
 #groups-more { margin-top: 12px; }
@@ -130,7 +133,8 @@ footer { color: var(--faint); font-size: 13px; text-align: center; }
   main { padding: 0; max-width: none; }
   .controls, #groups-more { display: none; }
   .scroll { max-height: none; overflow: visible; border: 0; }
-  thead th, .name { position: static; }
+  thead, .name { position: static; }
+  .findings { white-space: normal; }
   figure, .failures > li, tr, .chart { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

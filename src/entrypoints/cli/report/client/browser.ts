@@ -47,6 +47,7 @@ export interface Palette {
   readonly text: string;
   readonly faint: string;
   readonly grid: string;
+  readonly range: string;
   readonly surface: string;
   readonly first: string;
   readonly firstSoft: string;

@@ -24,35 +24,51 @@ export function createGroupsTable(document: PageDocument, data: ClientData, form
   let sorted: { readonly column: number; readonly descending: boolean } | null = null;
   let shown = firstPiece;
 
-  const titles = ['group', ...data.columns.map(({ title }) => title)];
-  const heads = titles.map((title, at) => {
+  // Measures of many values have their name above them.
+  const headCell = (text: string, rows: number, columns: number, className: string): PageElement => {
+    const cell = create('th', text, className);
+    cell.setAttribute('scope', columns > 1 ? 'colgroup' : 'col');
+    if (rows > 1) cell.setAttribute('rowspan', String(rows));
+    if (columns > 1) cell.setAttribute('colspan', String(columns));
+    return cell;
+  };
+  const sortedCells = new Map<number, PageElement>();
+  const sortCell = (column: number, title: string, rows: number): PageElement => {
     const button = create('button', title);
     button.setAttribute('type', 'button');
-    const head = create('th', '', at === 0 ? '' : 'number');
-    head.setAttribute('scope', 'col');
-    head.append(button);
+    const cell = headCell('', rows, 1, column === -1 ? 'name' : 'number');
+    cell.append(button);
+    sortedCells.set(column, cell);
     button.addEventListener('click', () => {
-      const column = at - 1;
       // Numbers are wanted from the largest, names from A.
-      const descending = sorted?.column === column ? !sorted.descending : at > 0;
+      const descending = sorted?.column === column ? !sorted.descending : column >= 0;
       sorted = { column, descending };
-      for (const [other, cell] of heads.entries()) {
-        if (other === at) cell.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
-        else cell.removeAttribute('aria-sort');
+      for (const [other, otherCell] of sortedCells) {
+        if (other === column) otherCell.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
+        else otherCell.removeAttribute('aria-sort');
       }
       fill();
     });
-    return head;
-  });
-  const headRow = document.createElement('tr');
-  headRow.append(...heads);
-  if (withFindings) {
-    const head = create('th', 'findings');
-    head.setAttribute('scope', 'col');
-    headRow.append(head);
+    return cell;
+  };
+  const depth = data.measures.some(({ columns }) => columns.length > 1) ? 2 : 1;
+  const upper = document.createElement('tr');
+  const lower = document.createElement('tr');
+  upper.append(sortCell(-1, 'group', depth));
+  for (const { name, columns } of data.measures) {
+    if (columns.length === 1) {
+      upper.append(sortCell(columns[0]!, name, depth));
+      continue;
+    }
+    upper.append(headCell(name, 1, columns.length, 'span'));
+    // What follows the last dot: `p50` of `delay.p50`.
+    for (const column of columns)
+      lower.append(sortCell(column, data.columns[column]!.title.split('.').at(-1)!, 1));
   }
+  if (withFindings) upper.append(headCell('findings', depth, 1, ''));
   const head = document.createElement('thead');
-  head.append(headRow);
+  head.append(upper);
+  if (depth > 1) head.append(lower);
   const body = document.createElement('tbody');
   table.replaceChildren(head, body);
 

@@ -27,6 +27,7 @@ export function startPage(browser: Browser, ChartJs: ChartClass, parts: PagePart
       text: color('text'),
       faint: color('faint'),
       grid: color('line'),
+      range: color('range'),
       surface: color('surface'),
       first: color('first'),
       firstSoft: color('first-soft'),
