@@ -111,14 +111,25 @@ export class QuoteScan {
     to: number,
     state: QuoteState,
   ): { readonly index: number; readonly state: QuoteState } {
-    for (let i = from; i < to;) {
+    let i = from;
+    while (i < to) {
       if (state === QUOTED && this.#multiline) {
         const quote = buffer.indexOf(this.#quote, i);
         if (quote === -1 || quote >= to) return { index: -1, state };
         i = quote;
+      } else if (state !== QUOTED && state !== QUOTE_IN_QUOTED) {
+        const begun = i;
+        while (
+          i < to &&
+          buffer[i] !== LINE_FEED &&
+          buffer[i] !== CARRIAGE_RETURN &&
+          buffer[i] !== this.#quote
+        )
+          i++;
+        if (i > begun && state !== MALFORMED) state = this.#stateAfter(buffer[i - 1] as number);
+        if (i === to) return { index: -1, state };
       }
-      const byte = buffer[i++] as number;
-      state = this.step(state, byte);
+      state = this.step(state, buffer[i++] as number);
       if (state === LINE_START) return { index: i, state };
     }
     return { index: -1, state };
