@@ -16,18 +16,10 @@ import type {
 } from '../domain/ports/result-store.ts';
 import { reconcileKeyed, reconcileObject } from '../domain/reconcile.ts';
 import type { SectionRecord } from '../domain/section.ts';
+import type { ResultStoreFixture } from './result-store-fixture.ts';
 import { checkAgainstModel } from './result-store-model.ts';
 
-/** One isolated store, as the contract uses it. */
-export interface ResultStoreFixture {
-  readonly store: ResultStore;
-  /** Closes the store and opens another on the same data; called only where `capabilities.durable`. */
-  reopen?(): Promise<ResultStore>;
-  /** What other tools read after `publish`, by group in ascending order of UTF-8 bytes. */
-  published(generation: string): Promise<readonly PublishedGroup[]>;
-  /** Closes the store and takes away what it left. */
-  destroy(): Promise<void>;
-}
+export type { ResultStoreFixture };
 
 export interface ResultStoreContract {
   readonly name: string;
@@ -543,15 +535,15 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         await store.applyRedrive(redrive(failure(3).id, { messages: 1 }), counts({ a: 1 }), signal);
         await apply({}, { ...nothing, failures: [failure(3)] });
         await applyRecord({ last: true, rows: 1, failed: 1, frames: [[0, 1]] });
-        const object = await progress();
-        expect(object).toMatchObject({
+        const settled = await progress();
+        expect(settled).toMatchObject({
           complete: true,
           openRowFailures: 0,
           closedRowFailures: 1,
           redriven: 1,
           applied: 1,
         });
-        expect(reconcileObject(object).balances).toBe(true);
+        expect(reconcileObject(settled).balances).toBe(true);
       });
 
       it('keeps no bytes that belong to the caller, and gives none of its own', async () => {
@@ -1249,7 +1241,9 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
     });
 
     it('agrees with a model of it over random histories', async () => {
-      await checkAgainstModel({ create: () => create(addCounters), reopen, counter, valueOf, histories });
+      expect(
+        await checkAgainstModel({ create: () => create(addCounters), reopen, counter, valueOf, histories }),
+      ).toBe(histories);
     }, 120_000);
   });
 }

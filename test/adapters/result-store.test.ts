@@ -9,6 +9,7 @@ import { resultStoreContract } from '../../src/testing/result-store-contract.ts'
 
 resultStoreContract({
   name: 'InMemoryResultStore',
+  histories: 300,
   create: async (mergeStates) => {
     const store = new InMemoryResultStore(mergeStates);
     return {
@@ -21,6 +22,7 @@ resultStoreContract({
 
 resultStoreContract({
   name: 'SqliteResultStore',
+  histories: 40,
   create: async (mergeStates) => {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-store-'));
     const path = join(folder, 'results.db');

@@ -1,10 +1,8 @@
 import type { Failure } from '../../../domain/failure.ts';
 import { weightOfFailure } from '../../../domain/reconcile.ts';
-import type { Effects, MergeStates, RedriveRef } from '../../../domain/ports/result-store.ts';
 import type { Connection } from './connection.ts';
 import type { Owner } from './counts.ts';
-import { applyEffects } from './effects.ts';
-import { findGeneration, requireGeneration } from './lookups.ts';
+import { requireGeneration } from './lookups.ts';
 import { Owners } from './owners.ts';
 
 /** Who tried, and when. */
@@ -14,7 +12,7 @@ export interface Attempt {
   readonly at: number;
 }
 
-interface KnownFailure {
+export interface KnownFailure {
   readonly id: number;
   readonly state: 'open' | 'closed';
   readonly objectId: number | null;
@@ -25,7 +23,7 @@ interface KnownFailure {
   readonly closedBy: 'plan' | 'redrive' | null;
 }
 
-function findFailure(
+export function findFailure(
   connection: Connection,
   generationId: number,
   failure: string,
@@ -38,13 +36,13 @@ function findFailure(
   );
 }
 
-function ownerOf(failure: KnownFailure): Owner {
+export function ownerOf(failure: KnownFailure): Owner {
   return failure.objectId === null
     ? { table: 'sources', id: failure.sourceId as number }
     : { table: 'objects', id: failure.objectId };
 }
 
-function weightOf(failure: KnownFailure) {
+export function weightOf(failure: KnownFailure) {
   return weightOfFailure({ rows: failure.rows, position: { output: failure.output } });
 }
 
@@ -96,7 +94,7 @@ function insertFailure(
   addOpen(owners, owner, weightOfFailure(failure), 1);
 }
 
-function addOpen(
+export function addOpen(
   owners: Owners,
   owner: Owner,
   weight: ReturnType<typeof weightOfFailure>,
@@ -109,7 +107,7 @@ function addOpen(
   });
 }
 
-function tryAgain(connection: Connection, id: number, failure: Failure, attempt: Attempt): void {
+export function tryAgain(connection: Connection, id: number, failure: Failure, attempt: Attempt): void {
   connection.run(
     `UPDATE failures SET state = 'open', closed_at = NULL, closed_by = NULL, attempts = attempts + 1, stage = ?, code = ?, message = ?, payload = ?,
        run = ?, build = ?, tried_at = ? WHERE id = ?`,
@@ -169,41 +167,4 @@ export function closeObjectFailures(
     );
     addOpen(owners, ownerOf(failure), weightOf(failure), -1);
   }
-}
-
-export function applyRedrive(
-  connection: Connection,
-  mergeStates: MergeStates,
-  redrive: RedriveRef,
-  effects: Effects,
-): 'applied' | 'failed-again' | 'closed' {
-  const generationId = findGeneration(connection, redrive.generation);
-  const known =
-    generationId === undefined ? undefined : findFailure(connection, generationId, redrive.failure);
-  if (generationId === undefined || known === undefined || known.state === 'closed') return 'closed';
-  if (redrive.again !== null) {
-    tryAgain(connection, known.id, redrive.again, redrive);
-    return 'failed-again';
-  }
-  const owners = new Owners(connection, generationId, redrive);
-  const owner = ownerOf(known);
-  const weight = weightOf(known);
-  applyEffects(connection, mergeStates, generationId, owner, owners, effects, redrive);
-  addOpen(owners, owner, weight, -1);
-  owners.add(owner, {
-    redriven: redrive.messages,
-    closedRowFailures: weight.rowFailures,
-    closedMessageFailures: weight.messageFailures,
-    closedFailedRows: weight.rows,
-  });
-  owners.save();
-  connection.run(
-    `UPDATE failures SET state = 'closed', run = ?, build = ?, tried_at = ?, closed_at = ?, closed_by = 'redrive' WHERE id = ?`,
-    redrive.run,
-    redrive.build,
-    redrive.at,
-    redrive.at,
-    known.id,
-  );
-  return 'applied';
 }

@@ -32,7 +32,7 @@ import type {
 import { applyFrame, applySectionRecord } from './apply.ts';
 import { Connection } from './connection.ts';
 import { isBusy, storeError } from './errors.ts';
-import { applyRedrive, openFailures } from './failures.ts';
+import { openFailures } from './failures.ts';
 import { declare, purge, readGenerations, readRun, readRuns, saveRun } from './generations.ts';
 import { applyKeyed } from './keyed.ts';
 import { planObjects } from './plan.ts';
@@ -45,6 +45,7 @@ import {
   readKeyedSources,
   readObjects,
 } from './reading.ts';
+import { applyRedrive } from './redrive.ts';
 import { checkFile, migrate } from './schema.ts';
 
 export interface SqliteResultStoreOptions {
