@@ -106,7 +106,7 @@ export const errorCatalogue = {
   ),
   E_UTF8: domain(
     'Bytes are not UTF-8; they are never replaced silently.',
-    'Set `source.encoding` or mend the data.',
+    'Mend the data: it has to be UTF-8.',
   ),
   E_CSV_FIELDS: domain(
     'A row has more or fewer fields than the header.',

@@ -45,7 +45,7 @@ interface Inspection {
   /** Sections that a run would make; `null` where only reading it all tells. */
   readonly sections?: number | null;
   readonly splittable?: boolean;
-  readonly firstRows?: readonly unknown[];
+  readonly firstRows?: readonly Row[];
   /** Rows among the first that cannot be read. */
   readonly faults?: readonly {
     readonly coordinate: number;
@@ -87,8 +87,13 @@ async function inspect(locations: readonly string[], flags: Flags, signal: Abort
       else process.stdout.write(render(inspection));
     }
   }
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ objects: found })}\n`);
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ objects: found.map(asJson) })}\n`);
   return exitCodes.ok;
+}
+
+/** Rows may hold what JSON has no word for. */
+function asJson({ firstRows: rows, ...inspection }: Inspection): unknown {
+  return rows === undefined ? inspection : { ...inspection, firstRows: rows.map(plainValue) };
 }
 
 async function inspectObject(
@@ -126,7 +131,7 @@ async function inspectObject(
       pathColumns: { ...fromPath },
       sections: layout.lastSection === null ? null : layout.lastSection + 1,
       splittable: layout.splittable,
-      firstRows: rows.map(plainValue),
+      firstRows: rows,
       faults,
     };
   } catch (thrown) {
@@ -203,10 +208,10 @@ function render(inspection: Inspection): string {
   return `${lines.join('\n')}\n${table(rows)}\n`;
 }
 
-function table(rows: readonly unknown[]): string {
+function table(rows: readonly Row[]): string {
   if (rows.length === 0) return '';
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row as Row)))];
-  const cells = rows.map((row) => names.map((name) => (row as Row)[name]));
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const cells = rows.map((row) => names.map((name) => row[name]));
   return renderTable(
     names.map((title) => ({ title })),
     cells,

@@ -1,4 +1,7 @@
-import { createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline as pipe } from 'node:stream/promises';
 import { Command, Option } from 'commander';
@@ -56,9 +59,7 @@ async function results(name: string, flags: Flags, runtime: Runtime, signal: Abo
   if (loaded !== undefined) requireSame(generation, loaded.pipeline, flags.where);
   const { measures, groups } = await selectGroups(generation, loaded, flags, runtime, signal);
   if (flags.format === 'parquet') {
-    if (flags.to === undefined)
-      throw new DomainError('Parquet is no text: say where it goes with --to FILE', { code: 'E_USAGE' });
-    await resultsAsParquet(measures, groups, flags.to);
+    await writeParquet(measures, groups, flags.to);
     return exitCodes.ok;
   }
   const chunks =
@@ -71,6 +72,26 @@ async function results(name: string, flags: Flags, runtime: Runtime, signal: Abo
     end: flags.to !== undefined,
   });
   return exitCodes.ok;
+}
+
+async function writeParquet(
+  measures: readonly MeasureColumn[],
+  groups: AsyncIterable<PublishedGroup> | Iterable<PublishedGroup>,
+  to: string | undefined,
+): Promise<void> {
+  if (to !== undefined) return resultsAsParquet(measures, groups, to);
+  if (terminalOf(process.stdout).isTerminal) {
+    throw new DomainError('Parquet is no text: say where it goes with --to FILE', { code: 'E_USAGE' });
+  }
+  // The footer holds what only the end tells, and the library writes files: it goes by a file that is gone afterwards.
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
+  try {
+    const file = join(folder, 'results.parquet');
+    await resultsAsParquet(measures, groups, file);
+    await pipe(createReadStream(file), process.stdout, { end: false });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 async function selectGroups(
