@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { parquetMetadata } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -212,15 +213,19 @@ describe('damage within', () => {
               )
             ) {
               const at = read.coordinates.indexOf(firstRow);
-              expect(read.rows.slice(at, at + rows)).toEqual(
-                sound[file]!.rows.slice(firstRow, firstRow + rows),
-              );
+              // Ten times as fast as toEqual, which counts here.
+              expect(
+                isDeepStrictEqual(
+                  read.rows.slice(at, at + rows),
+                  sound[file]!.rows.slice(firstRow, firstRow + rows),
+                ),
+              ).toBe(true);
             }
             firstRow += rows;
           }
         },
       ),
-      { numRuns: 120 },
+      { numRuns: 60 },
     );
   });
 
@@ -243,7 +248,9 @@ describe('damage within', () => {
           );
           try {
             // A footer may come to say more rows than anybody can wait for: some sections tell enough.
-            await readAll(new MemoryObject(damaged), optionsWith({ where: { i: { $gt: 10 } } }), 0, 2);
+            const object = new MemoryObject(damaged);
+            await parquetDecoder.describe(object, optionsWith(), signal);
+            await readAll(object, optionsWith({ where: { i: { $gt: 10 } } }), 0, 2);
           } catch (error) {
             expect(isDomainError(error) && error.code).toBe('E_PARQUET');
           }

@@ -171,7 +171,7 @@ describe('pruning', () => {
   test.each([0, 1, 2])('gives what filtering after a full read gives (file %i)', async (file) => {
     const object = objects[file]!;
     const pathColumns = { yyyy: 2019 };
-    const columns = ['i', 'g', 'huge', 'ratio', 'single', 'text', 'moment', 'flag'];
+    const columns = ['i'];
     const full = await readAll(object, optionsWith({ pathColumns }));
     expect(full.rows).toHaveLength(8192);
     let prunedOnce = 0;
@@ -185,7 +185,7 @@ describe('pruning', () => {
         expect(read.accounted).toBe(8192);
         if (read.pruned > 0) prunedOnce++;
       }),
-      { numRuns: 150 },
+      { numRuns: 120 },
     );
     // The property would hold without any pruning too.
     expect(prunedOnce).toBeGreaterThan(20);

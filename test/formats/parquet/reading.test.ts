@@ -441,6 +441,17 @@ describe('reading what was asked for', () => {
     await expect(readAll(whole, optionsWith())).rejects.toThrow('disk');
   });
 
+  test('a value over `maxRowBytes` is a fault of its row', async () => {
+    const object = new MemoryObject(
+      await duck.parquet(`SELECT unnest(['a', repeat('x', 1001), 'c']) AS t, [repeat('y', 1000)] AS l`),
+    );
+    const { rows, faults } = await readAll(object, optionsWith({ limits: { maxRowBytes: 1000 } }));
+    expect(rows.map((row) => row.t)).toEqual(['a', 'c']);
+    expect(faults.map(({ coordinate, code, rows: count }) => ({ coordinate, code, count }))).toEqual([
+      { coordinate: 1, code: 'E_ROW_TOO_LARGE', count: 1 },
+    ]);
+  });
+
   test('describes a file', async () => {
     const object = new MemoryObject(
       await duck.parquet(

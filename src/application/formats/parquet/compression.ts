@@ -1,6 +1,6 @@
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib';
 import type { CompressionCodec } from 'hyparquet';
-import { decompressLz4, decompressLz4Raw, decompressSnappy } from 'hyparquet-compressors';
+import { compressors } from 'hyparquet-compressors';
 
 /** Decompression buffers are made as large as the page, but never larger than this at once. In bytes. */
 const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
@@ -11,13 +11,28 @@ type Decompressor = (input: Uint8Array, size: number) => Uint8Array;
 /** Node's own zlib where it has the codec: it is several times as fast, and stops at the declared size. */
 const decompressors: { readonly [codec in CompressionCodec]?: Decompressor } = {
   UNCOMPRESSED: (input) => input,
-  SNAPPY: decompressSnappy,
+  SNAPPY: (input, size) => {
+    checkSnappyLength(input, size);
+    return compressors.SNAPPY!(input, size);
+  },
   GZIP: (input, size) => unzipSync(input, outputOf(size)),
   BROTLI: (input, size) => brotliDecompressSync(input, outputOf(size)),
   ZSTD: (input, size) => zstdDecompressSync(input, outputOf(size)),
-  LZ4: decompressLz4,
-  LZ4_RAW: decompressLz4Raw,
+  LZ4: compressors.LZ4!,
+  LZ4_RAW: compressors.LZ4_RAW!,
 };
+
+/**
+ * The stream says itself how long it is. What decompresses it takes the caller's word, and would fill up with bytes of
+ * another page.
+ */
+function checkSnappyLength(input: Uint8Array, size: number): void {
+  let length = 0;
+  let at = 0;
+  do length += (input[at]! & 0x7f) * 2 ** (7 * at);
+  while (input[at++]! >= 0x80 && at < 5);
+  if (length !== size) throw new Error(`snappy data of ${length} bytes in a page of ${size}`);
+}
 
 function outputOf(size: number): { maxOutputLength: number; chunkSize: number } {
   return { maxOutputLength: size, chunkSize: Math.max(MIN_CHUNK_BYTES, Math.min(size, MAX_CHUNK_BYTES)) };

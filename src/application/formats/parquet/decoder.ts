@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../../domain/error-codes.ts';
 import { isDomainError } from '../../../domain/errors.ts';
 import type { Row } from '../../../domain/row.ts';
 import type { SectionRange } from '../../../domain/section.ts';
@@ -9,7 +10,7 @@ import { GroupReader, storedBytesOf, type ColumnBlock } from './group-reader.ts'
 import { mayHoldMatches } from './pruning.ts';
 import { typeNameOf, type ColumnNode } from './schema.ts';
 import { SectionPlan } from './sections.ts';
-import { INVALID_TEXT } from './values.ts';
+import { INVALID_TEXT, INVALID_TIME, TOO_LARGE } from './values.ts';
 
 /** Rows that are decoded, and handed on, at once. */
 const BATCH_ROWS = 1000;
@@ -48,8 +49,10 @@ export const parquetDecoder: Decoder = {
     const file = await openParquet(object, options.columns, signal);
     const { row_groups: groups, created_by: writer, metadata_length: footer } = file.metadata;
     const chunks = groups.flatMap((group) => group.columns.flatMap((column) => column.meta_data ?? []));
-    const codecs = [...new Set(chunks.map((chunk) => chunk.codec.toLowerCase()))];
-    const largest = Math.max(0, ...groups.map((group) => Number(group.total_byte_size)));
+    const codecs = [
+      ...new Set(chunks.map(({ codec }: { codec?: string }) => codec?.toLowerCase() ?? 'unknown')),
+    ];
+    const largest = largestOf(groups.map((group) => Number(group.total_byte_size)));
     return {
       format: 'parquet',
       compression: 'none',
@@ -57,7 +60,7 @@ export const parquetDecoder: Decoder = {
       rows: file.rows,
       facts: {
         'row groups': groups.length,
-        'rows in the largest row group': Math.max(0, ...file.groups.map((group) => group.rows)),
+        'rows in the largest row group': largestOf(file.groups.map((group) => group.rows)),
         'bytes in the largest row group, uncompressed': largest,
         codecs: codecs.join(', '),
         'written by': writer ?? 'unknown',
@@ -71,6 +74,10 @@ export const parquetDecoder: Decoder = {
     };
   },
 };
+
+function largestOf(numbers: readonly number[]): number {
+  return numbers.reduce((largest, number) => Math.max(largest, number), 0);
+}
 
 type ChunkMetadata = NonNullable<
   ParquetFile['metadata']['row_groups'][number]['columns'][number]['meta_data']
@@ -113,6 +120,12 @@ function rowOfColumns(names: readonly string[]): RowMaker['make'] {
   ) as RowMaker['make'];
 }
 
+const unreadableCodes: ReadonlyMap<symbol, ErrorCode> = new Map<symbol, ErrorCode>([
+  [INVALID_TEXT, 'E_UTF8'],
+  [INVALID_TIME, 'E_VALUE_TYPE'],
+  [TOO_LARGE, 'E_ROW_TOO_LARGE'],
+]);
+
 /** A batch in the making. */
 class Batch {
   readonly section: number;
@@ -148,7 +161,7 @@ class Batch {
       const unreadable = columns.findIndex((column) => typeof column[i] === 'symbol');
       if (unreadable >= 0) {
         const reason = columns[unreadable]![i] as symbol;
-        const code = reason === INVALID_TEXT ? 'E_UTF8' : 'E_VALUE_TYPE';
+        const code = unreadableCodes.get(reason) ?? 'E_PARQUET';
         this.fault(
           coordinate,
           1,
@@ -216,7 +229,7 @@ async function* readSections(
         );
         const rows = { start: row - group.firstRow, end: Math.min(lastRow - group.firstRow, group.rows) };
         const reader = isNeeded
-          ? new GroupReader(object, group, maker.nodes, rows, options.limits.maxRowGroupBytes, signal)
+          ? new GroupReader(object, group, maker.nodes, rows, options.limits, signal)
           : undefined;
         open = { group, reader };
       }
@@ -299,7 +312,7 @@ async function* readNearRows(
   signal: AbortSignal,
 ): AsyncGenerator<RowBatch> {
   const rows = { start: coordinates[0]! - group.firstRow, end: coordinates.at(-1)! + 1 - group.firstRow };
-  const reader = new GroupReader(object, group, maker.nodes, rows, options.limits.maxRowGroupBytes, signal);
+  const reader = new GroupReader(object, group, maker.nodes, rows, options.limits, signal);
   let batch = new Batch(plan.sectionOf(coordinates[0]!));
   for (const coordinate of coordinates) {
     const section = plan.sectionOf(coordinate);

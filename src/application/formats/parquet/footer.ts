@@ -3,6 +3,7 @@ import type { Columns } from '../../../domain/columns.ts';
 import { DomainError, messageOf } from '../../../domain/errors.ts';
 import type { ObjectBytes } from '../decoder.ts';
 import { readRange } from './byte-reading.ts';
+import { checkThrift } from './thrift-check.ts';
 import { columnsOf, type ColumnNode } from './schema.ts';
 
 /** What is read of the end of a file at first; most footers fit. In bytes. */
@@ -10,6 +11,9 @@ const TAIL_BYTES = 32 * 1024;
 /** Length of the footer, then `PAR1`. */
 const TRAILER_BYTES = 8;
 const MAGIC = 'PAR1';
+
+/** Larger footers would take gigabytes as objects; tens of thousands of column chunks stay below it. In bytes. */
+const MAX_FOOTER_BYTES = 64 * 1024 * 1024;
 
 /** More rows in a group than any writer puts there: a footer with more is damaged. */
 const MAX_GROUP_ROWS = 2 ** 40;
@@ -47,6 +51,7 @@ export async function openParquet(
 ): Promise<ParquetFile> {
   const footer = await readFooter(object, signal);
   try {
+    checkThrift(footer, 0);
     const metadata = parquetMetadata(footer, { parsers: asStored, geoparquet: false });
     const groups: StoredGroup[] = [];
     let rows = 0;
@@ -74,6 +79,9 @@ async function readFooter(object: ObjectBytes, signal: AbortSignal): Promise<Uin
   if (magic !== MAGIC) throw unreadable(object, 'no Parquet file, or cut off: it does not end with PAR1');
   const length = tail.readUInt32LE(tail.length - TRAILER_BYTES) + TRAILER_BYTES;
   if (length > size - MAGIC.length) throw unreadable(object, 'the footer is longer than the file');
+  if (length > MAX_FOOTER_BYTES) {
+    throw unreadable(object, `the footer has ${length} bytes, the bound is ${MAX_FOOTER_BYTES}`);
+  }
   if (length <= tail.length) return tail.subarray(tail.length - length);
   const rest = await readRange(object, { start: size - length, end: size - tail.length }, signal);
   return Buffer.concat([rest, tail]);

@@ -3,13 +3,15 @@ import { readOffsetIndex } from 'hyparquet/src/indexes.js';
 import type { ErrorCode } from '../../../domain/error-codes.ts';
 import { messageOf } from '../../../domain/errors.ts';
 import type { ByteRange } from '../../../domain/lake-object.ts';
+import type { Limits } from '../../../domain/limits.ts';
 import type { ObjectBytes } from '../decoder.ts';
 import { readRanges } from './byte-reading.ts';
 import { readColumn, type ColumnReader } from './column-reader.ts';
 import { readerOf } from './encoding.ts';
 import type { StoredGroup } from './footer.ts';
-import type { ChunkBytes } from './pages.ts';
+import type { ChunkBytes, PageLimits } from './pages.ts';
 import { isFlat, type ColumnNode, type Leaf } from './schema.ts';
+import { checkThrift } from './thrift-check.ts';
 
 /** Column chunks smaller than this are read whole rather than by pages: looking up the pages costs a request. In bytes. */
 const MIN_PAGED_BYTES = 256 * 1024;
@@ -52,6 +54,7 @@ export class GroupReader {
   readonly #group: StoredGroup;
   readonly #nodes: readonly ColumnNode[];
   readonly #maxBytes: number;
+  readonly #limits: PageLimits;
   readonly #signal: AbortSignal;
   /** Row within the group that comes next, and the row before which reading stops. */
   #row: number;
@@ -72,7 +75,7 @@ export class GroupReader {
     group: StoredGroup,
     nodes: readonly ColumnNode[],
     rows: { readonly start: number; readonly end: number },
-    maxBytes: number,
+    limits: Limits,
     signal: AbortSignal,
   ) {
     this.#object = object;
@@ -80,7 +83,8 @@ export class GroupReader {
     this.#nodes = nodes;
     this.#row = rows.start;
     this.#end = rows.end;
-    this.#maxBytes = maxBytes;
+    this.#maxBytes = limits.maxRowGroupBytes;
+    this.#limits = { maxBytes: limits.maxRowGroupBytes, maxValueBytes: limits.maxRowBytes };
     this.#signal = signal;
   }
 
@@ -180,7 +184,7 @@ export class GroupReader {
       if (isFlat(node) && Number(chunks[0]!.metadata.num_values) !== rows) {
         throw new Error(`${chunks[0]!.metadata.num_values} values in ${rows} rows`);
       }
-      this.#readers[index] = { reader: readColumn(node, chunks, { maxBytes: this.#maxBytes }), row };
+      this.#readers[index] = { reader: readColumn(node, chunks, this.#limits), row };
     });
   }
 
@@ -302,6 +306,7 @@ function pagesOf(bytes: Buffer, chunk: Chunk, rows: number): readonly Page[] | u
   try {
     const pages: Page[] = [];
     let before: Page = { start: chunk.range.start, end: chunk.range.start, firstRow: -1 };
+    checkThrift(bytes, 0);
     for (const location of readOffsetIndex(readerOf(bytes)).page_locations) {
       const start = Number(location.offset);
       const page = {

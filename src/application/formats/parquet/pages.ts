@@ -11,8 +11,11 @@ import {
   readHybrid,
   readPlainBytes,
   readerOf,
+  type ByteValue,
 } from './encoding.ts';
 import type { Leaf } from './schema.ts';
+import { checkThrift } from './thrift-check.ts';
+import { TOO_LARGE } from './values.ts';
 
 /** Bytes of one column chunk: all of it, or its dictionary and some of its data pages. */
 export interface ChunkBytes {
@@ -39,6 +42,8 @@ export interface StoredPages {
 export interface PageLimits {
   /** No page may decompress to more, in bytes. */
   readonly maxBytes: number;
+  /** A value of more bytes makes its row too large. */
+  readonly maxValueBytes: number;
 }
 
 /** Memory of one decoded value, at least; in bytes. */
@@ -59,6 +64,7 @@ export function findPages(chunk: ChunkBytes, limits: PageLimits): StoredPages {
     if (reader.offset >= chunk.bytes.length) {
       throw new Error(`pages hold ${found} values of ${chunk.values}`);
     }
+    checkThrift(chunk.bytes, reader.offset);
     const header = parquetHeader(reader);
     const start = reader.offset;
     const values = valuesOf(header);
@@ -257,11 +263,12 @@ function decodeValues(
   limits: PageLimits,
 ): ArrayLike<unknown> {
   if (count === 0) return [];
-  const { element, kind } = leaf;
+  const { element } = leaf;
   const { type } = element;
+  const valueOf = boundedBytes(leaf, limits);
   switch (encoding) {
     case 'PLAIN':
-      return decodePlain(bytes, start, count, leaf);
+      return decodePlain(bytes, start, count, leaf, valueOf);
     case 'RLE': {
       if (type !== 'BOOLEAN') break;
       const from = start + 4;
@@ -275,19 +282,23 @@ function decodeValues(
         return integers(readDeltas(readerOf(bytes, start), new BigInt64Array(count)), leaf);
       break;
     case 'DELTA_LENGTH_BYTE_ARRAY':
-      if (type === 'BYTE_ARRAY') return readDeltaLengthBytes(bytes, start, count, kind.fromBytes);
+      if (type === 'BYTE_ARRAY') return readDeltaLengthBytes(bytes, start, count, valueOf);
       break;
     case 'DELTA_BYTE_ARRAY':
       if (type === 'BYTE_ARRAY' || type === 'FIXED_LEN_BYTE_ARRAY') {
-        return readDeltaBytes(bytes, start, count, kind.fromBytes, limits.maxBytes);
+        return readDeltaBytes(bytes, start, count, valueOf, limits.maxBytes);
       }
       break;
     case 'BYTE_STREAM_SPLIT':
-      return decodePlain(joinStreams(bytes, start, count, plainWidth(leaf)), 0, count, leaf);
+      return decodePlain(joinStreams(bytes, start, count, plainWidth(leaf)), 0, count, leaf, valueOf);
     default:
       break;
   }
   throw new Error(`encoding ${encoding} of ${type} is not read`);
+}
+
+function boundedBytes({ kind }: Leaf, { maxValueBytes }: PageLimits): ByteValue<unknown> {
+  return (page, start, end) => (end - start > maxValueBytes ? TOO_LARGE : kind.fromBytes(page, start, end));
 }
 
 const plainWidths: Readonly<Record<string, number>> = { INT32: 4, INT64: 8, INT96: 12, FLOAT: 4, DOUBLE: 8 };
@@ -299,14 +310,20 @@ function plainWidth({ element }: Leaf): number {
   return width;
 }
 
-function decodePlain(bytes: Buffer, start: number, count: number, leaf: Leaf): ArrayLike<unknown> {
-  const { element, kind } = leaf;
+function decodePlain(
+  bytes: Buffer,
+  start: number,
+  count: number,
+  leaf: Leaf,
+  valueOf: ByteValue<unknown>,
+): ArrayLike<unknown> {
+  const { element } = leaf;
   switch (element.type) {
     case 'BYTE_ARRAY':
-      return readPlainBytes(bytes, start, count, kind.fromBytes);
+      return readPlainBytes(bytes, start, count, valueOf);
     case 'FIXED_LEN_BYTE_ARRAY':
     case 'INT96':
-      return readFixedBytes(bytes, start, count, plainWidth(leaf), kind.fromBytes);
+      return readFixedBytes(bytes, start, count, plainWidth(leaf), valueOf);
     case 'BOOLEAN':
       if (start + Math.ceil(count / 8) > bytes.length)
         throw new Error('a page has fewer values than its header says');

@@ -13,6 +13,7 @@ import type { ObjectBytes, ReadOptions } from '../decoder.ts';
 import { readRange } from './byte-reading.ts';
 import type { ParquetFile, StoredGroup } from './footer.ts';
 import { isFlat, type ColumnNode, type Leaf } from './schema.ts';
+import { checkThrift } from './thrift-check.ts';
 import { millisecondsOf, numberOrBigint, type ComparisonKind } from './values.ts';
 
 /** Larger filters than this are not read. In bytes. */
@@ -318,6 +319,7 @@ async function bloomFilterOf(
     return undefined;
   const bytes = await readRange(object, { start, end }, signal);
   try {
+    checkThrift(bytes, 0);
     const filter = readBloomFilter({
       view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
       offset: 0,

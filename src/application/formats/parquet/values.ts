@@ -8,6 +8,9 @@ export const INVALID_TEXT = Symbol('text is not UTF-8');
 /** Stands for a point in time that a `Date` cannot hold (further than 100 million days from 1970). */
 export const INVALID_TIME = Symbol('a time is beyond what a Date can hold');
 
+/** Stands for text or bytes over `limits.maxRowBytes`. */
+export const TOO_LARGE = Symbol('a value is over limits.maxRowBytes');
+
 /** Which values of rows a column's statistics can speak of. */
 export type ComparisonKind = 'integer' | 'float' | 'decimal' | 'time' | 'text' | 'boolean' | 'none';
 
