@@ -12,6 +12,7 @@ import {
 } from '../../src/entrypoints/cli/terminal/results-table.ts';
 import { renderTable } from '../../src/entrypoints/cli/terminal/table.ts';
 import { cutToWidth, printable } from '../../src/entrypoints/cli/terminal/text.ts';
+import { anyText } from './any-text.ts';
 
 const lane: PublishedGroup = {
   group: 'ATL-ORD',
@@ -75,8 +76,7 @@ describe('tables', () => {
 
   it('never leaves the width, and never lets data act on the terminal', () => {
     const text = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 60 }),
-      fc.string({ unit: 'grapheme', maxLength: 60 }),
+      anyText,
       fc.constantFrom(
         '\u001b[2J\u001b]0;title\u0007',
         'a\nb\rc\td',
@@ -161,7 +161,7 @@ describe('results', () => {
     fc.assert(
       fc.property(
         fc.array(
-          fc.string({ unit: 'binary' }).map((text) => text.toWellFormed()),
+          anyText.map((text) => text.toWellFormed()),
           { minLength: 2, maxLength: 4 },
         ),
         (fields) => {

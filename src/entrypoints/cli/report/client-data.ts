@@ -47,7 +47,7 @@ export interface Throughput {
 }
 
 /** Characters of JSON that groups may take, so that a page stays small whatever the measures and names. */
-const MAX_GROUPS_JSON = 240_000;
+const MAX_GROUPS_JSON = 200_000;
 const MAX_NAME_LENGTH = 120;
 const MAX_MESSAGE_LENGTH = 200;
 const MAX_FINDINGS_OF_GROUP = 3;

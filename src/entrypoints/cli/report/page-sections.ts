@@ -202,8 +202,8 @@ export function throughputSection({ throughput }: ClientData): Html {
   return html`<section>
     <h2>Throughput</h2>
     ${
-      throughput.seconds.length === 0
-        ? html`<p class="empty">The run was over before anything could be measured.</p>`
+      throughput.seconds.length < 2
+        ? html`<p class="empty">The run was too short to show over time.</p>`
         : html`<div class="pair">
             ${chart('rows-chart', 'Rows a second', formatCount(peak(throughput.rowsPerSecond)))}
             ${chart('bytes-chart', 'Megabytes a second', formatByteRate(peak(throughput.megabytesPerSecond) * 1_000_000))}
@@ -322,7 +322,9 @@ export function failuresSection({ failures, report }: ReportPageData): Html {
     <h2>Open failures by code</h2>
     ${
       failures.length === 0
-        ? html`<p class="empty good">✓ None. Every row and message was processed.</p>`
+        ? html`<p class="empty good">
+            ${report.complete ? '✓ None: every row and message was processed.' : 'None so far.'}
+          </p>`
         : html`<ul class="failures">
             ${sorted.map(
               ({ code, stage, count, example }) =>
@@ -338,10 +340,7 @@ export function failuresSection({ failures, report }: ReportPageData): Html {
                     <dd><code>${example.position}</code><br /><bdi>${example.message}</bdi></dd>
                     <dt>show all</dt>
                     <dd>
-                      <code class="command"
-                        >sluice failures list --generation ${shellWord(report.generation)} --code
-                        ${shellWord(code)}</code
-                      >
+                      <code class="command">${listCommand(report.generation, code)}</code>
                     </dd>
                   </dl>
                 </li>`,
@@ -425,6 +424,10 @@ function withCode(text: string): readonly Html[] {
 
 function severityClass(severity: string): string {
   return severity === 'critical' || severity === 'warning' ? severity : 'info';
+}
+
+function listCommand(generation: string, code: string): string {
+  return `sluice failures list --generation ${shellWord(generation)} --code ${shellWord(code)}`;
 }
 
 /** Ready for a shell, whatever it holds. */

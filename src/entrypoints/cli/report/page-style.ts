@@ -21,7 +21,7 @@ export const pageStyle = `
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text); font-variant-numeric: tabular-nums; }
-main { max-width: 1160px; margin: 0 auto; padding: 28px 20px 40px; display: grid; gap: 18px; }
+main { max-width: 1240px; margin: 0 auto; padding: 28px 20px 40px; display: grid; gap: 18px; }
 main > * { min-width: 0; }
 h1, h2, p, figure, dl, dd, ul { margin: 0; padding: 0; }
 h1 { font-size: 26px; line-height: 1.25; letter-spacing: -0.01em; overflow-wrap: anywhere; }

@@ -31,7 +31,7 @@ export function drawThroughput(
           fill: 'origin',
           tension: 0.25,
           cubicInterpolationMode: 'monotone',
-          pointRadius: points.length === 1 ? 4 : 0,
+          pointRadius: 0,
           pointHitRadius: 12,
           pointBackgroundColor: color,
         },

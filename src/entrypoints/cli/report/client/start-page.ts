@@ -86,7 +86,7 @@ export function startPage(browser: Browser, ChartJs: ChartClass, parts: PagePart
     ChartJs.defaults.font.size = 12;
     ChartJs.defaults.color = colors.text;
     const { seconds, rowsPerSecond, megabytesPerSecond } = data.throughput;
-    if (seconds.length > 0) {
+    if (seconds.length > 1) {
       draw('rows-chart', (canvas) =>
         parts.drawThroughput(
           ChartJs,
