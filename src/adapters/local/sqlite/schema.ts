@@ -148,10 +148,11 @@ CREATE TABLE failures (
   tried_at INTEGER NOT NULL,
   closed_at INTEGER,
   closed_by TEXT CHECK (closed_by IN ('plan', 'redrive')),
-  UNIQUE (generation_id, failure),
+  UNIQUE (failure, generation_id),
   CHECK ((object_id IS NULL) <> (source_id IS NULL))
 ) STRICT;
 CREATE INDEX failures_of_objects ON failures (object_id, coordinate) WHERE object_id IS NOT NULL;
+CREATE INDEX failures_open ON failures (generation_id, code, object_id, source_id) WHERE state = 'open';
 CREATE INDEX failures_of_sources ON failures (source_id) WHERE source_id IS NOT NULL;
 
 -- What other tools read: replaced whole when a run is complete. There is a view for each generation, too.
