@@ -18,7 +18,8 @@ if (major < NEEDED[0] || (major === NEEDED[0] && minor < NEEDED[1])) {
 const emitWarning = process.emitWarning;
 process.emitWarning = (warning, ...rest) => {
   const text = typeof warning === 'string' ? warning : warning.message;
-  const options = typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : { type: rest[0], code: rest[1] };
+  const options =
+    typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : { type: rest[0], code: rest[1] };
   const type = typeof warning === 'string' ? options.type : warning.name;
   if (type === 'ExperimentalWarning' && /SQLite|Type Stripping|stripTypeScriptTypes/i.test(text)) return;
   // A pipeline file may lie in a folder whose package.json says nothing of modules.
