@@ -15,12 +15,20 @@ interface WebServerOptions {
   readonly ranges?: boolean;
   readonly ifMatch?: boolean;
   readonly weakTags?: boolean;
+  /** Sends the first 64 KiB of each object, and then nothing any more. */
+  readonly stalls?: boolean;
   /** Answers everything with this status. */
   readonly status?: number;
 }
 
 /** As much of a web server for files as a lake needs: GET, HEAD, ranges, entity tags. */
-async function webServer({ ranges = true, ifMatch = true, weakTags = false, status }: WebServerOptions = {}) {
+async function webServer({
+  ranges = true,
+  ifMatch = true,
+  weakTags = false,
+  stalls = false,
+  status,
+}: WebServerOptions = {}) {
   const files = new Map<string, Uint8Array>();
   const answers = new Set<ServerResponse>();
   const answer = (request: IncomingMessage, response: ServerResponse) => {
@@ -37,7 +45,9 @@ async function webServer({ ranges = true, ifMatch = true, weakTags = false, stat
     const range = ranges ? /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') : null;
     const body = range === null ? content : content.subarray(Number(range[1]), Number(range[2]) + 1);
     response.writeHead(range === null ? 200 : 206, { etag: tag, 'content-length': body.length });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    if (request.method === 'HEAD') response.end();
+    else if (stalls) response.write(body.subarray(0, 65_536));
+    else response.end(body);
   };
   const server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -80,12 +90,12 @@ describe('HttpObjectSource', () => {
 
   async function withServer(
     options: WebServerOptions,
-    test: (origin: string, files: Map<string, Uint8Array>) => Promise<void>,
+    test: (origin: string, server: Awaited<ReturnType<typeof webServer>>) => Promise<void>,
   ) {
     const server = await webServer(options);
     try {
       server.files.set('a.csv', Buffer.from('0123456789'));
-      await test(server.origin, server.files);
+      await test(server.origin, server);
     } finally {
       await server.close();
     }
@@ -99,11 +109,34 @@ describe('HttpObjectSource', () => {
   }
 
   it('notices a change also where the server does not look at If-Match', () =>
-    withServer({ ifMatch: false }, async (origin, files) => {
+    withServer({ ifMatch: false }, async (origin, { files }) => {
       const { version } = await source.stat({ bucket: origin, key: 'a.csv' }, never);
       expect(await readAll(origin, version)).toBe('0123456789');
       files.set('a.csv', Buffer.from('9876543210'));
       await expect(readAll(origin, version)).rejects.toMatchObject({ code: 'E_OBJECT_CHANGED' });
+    }));
+
+  it('lets go of an answer that is under way when its consumer stops early, or is stopped', () =>
+    withServer({ stalls: true }, async (origin, { files, settled }) => {
+      files.set('big.csv', new Uint8Array(1_000_000));
+      const object = await source.stat({ bucket: origin, key: 'big.csv' }, never);
+      const whole = { start: 0, end: object.size };
+      for await (const chunk of source.read(object, whole, never)) {
+        expect(chunk.length).toBeGreaterThan(0);
+        break;
+      }
+      await settled();
+
+      const stop = new AbortController();
+      const read = async () => {
+        for await (const chunk of source.read(object, whole, stop.signal)) {
+          expect(chunk.length).toBeGreaterThan(0);
+          // By then the reader waits for bytes that do not come.
+          setImmediate(() => stop.abort(new Error('enough')));
+        }
+      };
+      await expect(read()).rejects.toThrow('enough');
+      await settled();
     }));
 
   it('refuses a server whose tags do not stand for bytes', () =>

@@ -31,6 +31,12 @@ describe('The bindings', () => {
     expect(made.get(inMemoryTokens.stream).partitions).toBe(4);
   });
 
+  it('of two providers for one port are refused when it is asked for', () => {
+    const made = container();
+    made.load(inMemoryLakeModule(), localLakeModule());
+    expect(() => made.get(tokens.objectSource)).toThrow(/ambiguous/i);
+  });
+
   it('of the local provider fill what the in-memory one leaves open', async () => {
     const folder = await scratchFolder();
     try {

@@ -202,6 +202,22 @@ describe('Limiter', () => {
   });
 });
 
+describe('A place of a Limiter', () => {
+  it('goes to the next one where it comes just as its taker gives up', async () => {
+    const limiter = new Limiter(1);
+    const stop = new AbortController();
+    const gate = Promise.withResolvers<void>();
+    const first = limiter.run(async () => {
+      await gate.promise;
+      stop.abort(new Error('enough'));
+    }, never);
+    const second = expect(limiter.run(() => Promise.resolve(), stop.signal)).rejects.toThrow('enough');
+    gate.resolve();
+    await Promise.all([first, second]);
+    expect(await limiter.run(() => Promise.resolve('in'), never)).toBe('in');
+  });
+});
+
 describe('InMemoryMetrics', () => {
   it('adds up by counter', () => {
     const metrics = new InMemoryMetrics();

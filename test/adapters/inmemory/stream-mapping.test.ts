@@ -156,6 +156,29 @@ describe('StreamMapping', () => {
     expect(clock.now() - before).toBeLessThanOrEqual(3_000);
   });
 
+  it('counts the attempts of the first record that fails, not of those before it', async () => {
+    const { stream, lost, map, drain } = setUp({ partitions: 1 });
+    await stream.put(
+      [1, 2].map((value) => ({ partition: 0, data: data(value) })),
+      never,
+    );
+    const attempts: number[] = [];
+    let failuresOfFirst = 2;
+    const mapping = map({
+      bisect: false,
+      maximumAttempts: 3,
+      onAttemptFailed: (failed) => void attempts.push(failed.attempts),
+      handler: async ({ records }) => ({
+        failedFrom:
+          (failuresOfFirst-- > 0 ? records[0] : records.find((record) => valueOf(record) === 2))
+            ?.sequenceNumber ?? null,
+      }),
+    });
+    await drain(mapping);
+    expect(attempts).toEqual([1, 2, 1, 2, 3]);
+    expect(lost.map(({ records }) => records.map(valueOf))).toEqual([[2]]);
+  });
+
   it('takes a failed sequence number that is not in the batch as a failure of all', async () => {
     const { stream, lost, map, drain } = setUp({ partitions: 1 });
     await stream.put(
