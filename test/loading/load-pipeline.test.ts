@@ -58,6 +58,11 @@ export default definePipeline({
 `;
 
 describe('a pipeline file', () => {
+  it('runs in the repository without a build', async () => {
+    const example = fileURLToPath(new URL('../../examples/lane-performance.ts', import.meta.url));
+    expect(await loadOne(example)).toMatchObject({ name: 'lane-performance', build: expect.any(String) });
+  });
+
   it('gets the Sluice that runs it, outside any package', async () => {
     const file = write('mine.ts', pipeline('Number(row.value) * 2'));
     expect(await loadOne(file)).toMatchObject({ name: 'loaded', version: 1, messages: { value: 40 } });

@@ -6,7 +6,7 @@ const answers: unknown[] = [];
 for (const path of process.argv.slice(2)) {
   try {
     const { pipeline, build } = await loadPipeline(path);
-    const messages = pipeline.transform({ value: 20 });
+    const messages = pipeline.name === 'loaded' ? pipeline.transform({ value: 20 }) : undefined;
     answers.push({ name: pipeline.name, version: pipeline.version, build, messages });
   } catch (error) {
     if (!isSluiceError(error)) throw error;
