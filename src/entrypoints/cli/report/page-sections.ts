@@ -165,6 +165,7 @@ export function groupsSection(client: ClientData): Html {
                 </select></label
               >
             </form>
+            <p id="groups-caption" class="printed"></p>
             <div id="groups-box" class="chart"><canvas id="groups-chart" role="img"></canvas></div>`
     }
     <div class="controls">

@@ -80,6 +80,8 @@ td.findings { max-width: 30em; overflow: hidden; text-overflow: ellipsis; color:
 th[aria-sort=ascending] button::after { content: " ↑"; }
 th[aria-sort=descending] button::after { content: " ↓"; }
 #groups-more { margin-top: 12px; }
+.printed { display: none; }
+thead button { max-width: 16em; overflow: hidden; text-overflow: ellipsis; }
 .badge { display: inline-block; border-radius: 6px; padding: 0 7px; font-size: 12.5px; font-weight: 600; background: var(--hover); color: var(--faint); }
 .badge.warning { background: var(--warn-soft); color: var(--warn); }
 .badge.critical { background: var(--bad-soft); color: var(--bad); }
@@ -134,7 +136,11 @@ footer { color: var(--faint); font-size: 13px; text-align: center; }
   .controls, #groups-more { display: none; }
   .scroll { max-height: none; overflow: visible; border: 0; }
   thead, .name { position: static; }
-  .findings { white-space: normal; }
+  .printed { display: block; font-weight: 600; }
+  table { font-size: 10px; }
+  th, td, thead th:not(:has(button)) { padding: 2px 4px; }
+  thead th, thead button { font-size: 10px; padding: 1px 2px; }
+  td.findings bdi { display: none; }
   figure, .failures > li, tr, .chart { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

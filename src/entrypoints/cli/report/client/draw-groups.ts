@@ -124,7 +124,7 @@ export function drawGroups(
           ticks: {
             color: palette.text,
             autoSkip: false,
-            callback: (_value: number, at: number) => clip(names[rows[at]!] ?? ''),
+            callback: (_value: number, at: number) => clip(names[rows[at]!] || '(empty)'),
           },
         },
       },

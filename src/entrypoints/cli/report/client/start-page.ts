@@ -62,6 +62,9 @@ export function startPage(browser: Browser, ChartJs: ChartClass, parts: PagePart
       .slice(0, Number(amount.value));
     const isRange = chosen.columns.length > 1;
     box.style.height = `${Math.max(1, rows.length) * 24 + (isRange ? 76 : 44)}px`;
+    const caption = element('groups-caption');
+    if (caption !== null)
+      caption.textContent = `${chosen.name}: the ${rows.length} groups with the ${direction.value} ${by.title}`;
     const first = rows.length === 0 ? '' : `, ${data.groups[rows[0]!]} first`;
     element('groups-chart')?.setAttribute(
       'aria-label',
