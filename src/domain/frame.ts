@@ -72,6 +72,8 @@ export interface RedriveBody {
   readonly outputs: readonly number[];
   readonly messages: readonly unknown[];
   readonly failure: Failure | null;
+  /** The row or message as the failure keeps it: what it goes on keeping where it fails again. */
+  readonly payload: Uint8Array | null;
 }
 
 export type FrameBody = MessagesBody | FailuresBody | SectionRecordBody | KeyedBody | RedriveBody;

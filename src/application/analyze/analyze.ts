@@ -241,7 +241,8 @@ async function applyRedrive(
     fold.add(message, () => ({ ...body.position, output: body.outputs[index] as number }));
   const effects = fold.finish();
   const failed = body.failure ?? effects.failures[0];
-  const again = failed === undefined ? null : { ...failed, id: origin.failure };
+  // The failure of one message of a row goes on standing for the whole row: the next redrive needs all of them.
+  const again = failed === undefined ? null : { ...failed, id: origin.failure, payload: body.payload };
   if (again !== null) await routeFailures([again], header, context, ports);
   const redrive = {
     generation,

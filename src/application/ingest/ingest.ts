@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { KeyedEntry } from '../../domain/frame.ts';
@@ -16,6 +17,7 @@ import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts
 import { FrameSender } from '../frames/frame-sender.ts';
 import { createRowTransformer } from '../transform/row-transformer.ts';
 import { encodeValue } from '../values/value-writer.ts';
+import { neededOf } from './needed-columns.ts';
 
 export interface IngestPorts {
   readonly sink: RecordSink;
@@ -70,7 +72,7 @@ export async function ingest(
   const entries = new EntryMaker(context);
   const made = arrived.map((message) => entries.make(message));
   const claims = await ports.dedup.claim(
-    made.map(({ entry }) => entry.key),
+    made.map(({ entry }) => dedupKey(entry.key, context)),
     context.leaseMs ?? DEFAULT_LEASE_MS,
     signal,
   );
@@ -80,7 +82,7 @@ export async function ingest(
     if (claim.state === 'busy') return 'busy';
     if (claim.state === 'done') return 'duplicate';
     const sized = made[index] as SizedEntry;
-    mine.push({ key: sized.entry.key, token: claim.token });
+    mine.push({ key: dedupKey(sized.entry.key, context), token: claim.token });
     toSend.push(sized);
     return 'sent';
   });
@@ -88,13 +90,27 @@ export async function ingest(
   try {
     await sender.send(await Promise.all(framesOf(toSend, context).map(packFrame)));
   } catch (thrown) {
-    await ports.dedup.release(mine, signal);
+    await release(mine, ports, signal);
     throw thrown;
   }
   await ports.dedup.commit(mine, signal);
   sender.assertIdle();
   count(toSend, outcomes, ports.metrics);
   return outcomes;
+}
+
+/** Sources and generations share a store of keys, and have the same keys for other messages. */
+function dedupKey(key: string, { generation, source }: IngestContext): string {
+  return JSON.stringify([generation, source, key]);
+}
+
+/** What cannot be given back ends with its lease; the caller has to hear why nothing was put. */
+async function release(claims: readonly Claim[], ports: IngestPorts, signal: AbortSignal): Promise<void> {
+  try {
+    await ports.dedup.release(claims, signal);
+  } catch (thrown) {
+    ports.log.warn({ keys: claims.length }, `claims were not given back: ${messageOf(thrown)}`);
+  }
 }
 
 interface SizedEntry {
@@ -128,7 +144,7 @@ class EntryMaker {
     let { key } = message;
     try {
       key ??= idOf(this.#context.pipeline, row);
-      const shaped = this.#shaper.shape(row);
+      const shaped = this.#shaper.shape(neededOf(row, this.#shaper));
       if (shaped === undefined) {
         return { entry: { key, messages: [], filtered: true, failure: null }, bytes: ENTRY_BYTES };
       }
@@ -138,7 +154,7 @@ class EntryMaker {
         bytes: ENTRY_BYTES + this.#check(messages),
       };
     } catch (thrown) {
-      return this.#failed(key ?? `row:${digest(payloadOf(row))}`, 'transform', thrown, payloadOf(row));
+      return this.#failed(key ?? `row:${digestOfRow(row)}`, 'transform', thrown, payloadOf(row));
     }
   }
 
@@ -188,6 +204,16 @@ function idOf(pipeline: AnyPipeline, row: Row): string {
   )
     return String(key);
   throw new DomainError(`source.id gave ${key === '' ? 'an empty string' : typeof key}`, { code: 'E_KEY' });
+}
+
+/** Names a row that has no key. Of the whole row, however large: two of them must not pass for one. */
+function digestOfRow(row: Row): string {
+  try {
+    return digest(encodeValue(row));
+  } catch {
+    // It came as JSON: what is nested too deep for a message still is JSON.
+    return digest(Buffer.from(JSON.stringify(row), 'utf8'));
+  }
 }
 
 function digest(bytes: Uint8Array | null): string {

@@ -13,6 +13,7 @@ import { failureOf, payloadOf } from '../failures/describe-failure.ts';
 import { createRowShaper } from '../formats/row-shaper.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
 import { FrameSender } from '../frames/frame-sender.ts';
+import { neededOf } from '../ingest/needed-columns.ts';
 import { openObject } from '../reading/open-object.ts';
 import { createRowTransformer } from '../transform/row-transformer.ts';
 import { decodeValue } from '../values/value-reader.ts';
@@ -76,6 +77,8 @@ interface Settlement {
   readonly outputs: readonly number[];
   readonly messages: readonly unknown[];
   readonly failure: Failure | null;
+  /** What the failure keeps where it fails again: the message that has its output index, else its row. */
+  readonly payload: Uint8Array | null;
 }
 
 async function* batchesByObject(
@@ -109,23 +112,28 @@ async function settle(
   const fromSource: FailureRecord[] = [];
   const transform = createRowTransformer(context.pipeline);
   const { columns } = context.pipeline.source;
-  const shaper = createRowShaper({ columns, where: undefined, pathColumns: {} });
   // A message from elsewhere is kept as it came; without a predicate nothing is refused.
-  const transformArrived = (row: Row) => transform(shaper.shape(row) ?? row);
+  const shaper = createRowShaper({ columns, where: undefined, pathColumns: {} });
+  const transformArrived = (row: Row) => transform(shaper.shape(neededOf(row, shaper)) as Row);
   for (const record of batch) {
     const { failure } = record;
     const reason = whyNot(failure);
     if (reason !== null) summary.notRedrivable.push({ id: failure.id, reason });
-    else if (failure.stage === 'analyze' && failure.payload !== null)
-      settlements.push(settleMessage(record, decodeValue(failure.payload)));
+    else if (isKeptMessage(failure))
+      settlements.push(settleMessage(record, decodeValue(failure.payload as Uint8Array)));
     else if (failure.position.kind === 'row') fromSource.push(record);
     else
       settlements.push(
-        settleRow(record, decodeValue(failure.payload as Uint8Array) as Row, transform, context),
+        settleRow(record, decodeValue(failure.payload as Uint8Array) as Row, transformArrived, context),
       );
   }
   settlements.push(...(await settleFromSource(fromSource, transform, context, ports, summary)));
   return settlements;
+}
+
+/** What is kept of a failure is its message where that has an output index, and else its row, whatever failed last. */
+function isKeptMessage({ position, payload }: Failure): boolean {
+  return position.output !== null && payload !== null;
 }
 
 /** Why a failure cannot be processed by itself; `null` where it can. */
@@ -163,7 +171,7 @@ async function settleFromSource(
     // The object is gone or another one now. What was kept of a row is what the old object held.
     return records.flatMap((record) => {
       const { failure } = record;
-      if (failure.stage === 'transform' && failure.payload !== null) {
+      if (failure.stage !== 'read' && failure.position.output === null && failure.payload !== null) {
         return [settleRow(record, decodeValue(failure.payload) as Row, transform, context)];
       }
       summary.notRedrivable.push({ id: failure.id, reason: thrown.message });
@@ -216,28 +224,26 @@ function settleRow(
   transform: (row: Row) => readonly unknown[],
   context: RedriveContext,
 ): Settlement {
+  const { position, payload: kept } = record.failure;
+  const { output } = position;
+  const payload = position.kind === 'row' && output === null ? payloadOf(row) : kept;
   try {
     const messages = transform(row);
     for (const message of messages) checkSize(message, context);
-    const { output } = record.failure.position;
     if (output === null)
-      return { record, outputs: messages.map((_, index) => index), messages, failure: null };
+      return { record, outputs: messages.map((_, index) => index), messages, failure: null, payload };
     const message = messages[output];
     if (message === undefined)
       throw new DomainError(`the row gives no message ${output} any more`, { code: 'E_NOT_REDRIVABLE' });
-    return { record, outputs: [output], messages: [message], failure: null };
+    return { record, outputs: [output], messages: [message], failure: null, payload };
   } catch (thrown) {
-    return failed(
-      record,
-      'transform',
-      thrown,
-      record.failure.position.output === null ? payloadOf(row) : record.failure.payload,
-    );
+    return failed(record, 'transform', thrown, payload);
   }
 }
 
 function settleMessage(record: FailureRecord, message: unknown): Settlement {
-  return { record, outputs: [record.failure.position.output ?? 0], messages: [message], failure: null };
+  const { position, payload } = record.failure;
+  return { record, outputs: [position.output ?? 0], messages: [message], failure: null, payload };
 }
 
 function failed(
@@ -248,7 +254,7 @@ function failed(
 ): Settlement {
   const { generation, failure } = record;
   const again = failureOf(generation, failure.position, stage, thrown, 'E_TRANSFORM', payload, failure.rows);
-  return { record, outputs: [], messages: [], failure: again };
+  return { record, outputs: [], messages: [], failure: again, payload };
 }
 
 function checkSize(message: unknown, { pipeline }: RedriveContext): void {
@@ -264,11 +270,14 @@ function positionOf(record: FailureRecord): RowPosition {
   return record.failure.position as RowPosition;
 }
 
-function draft({ record, outputs, messages, failure }: Settlement, context: RedriveContext): FrameDraft {
+function draft(
+  { record, outputs, messages, failure, payload }: Settlement,
+  context: RedriveContext,
+): FrameDraft {
   const { pipeline, build, run } = context;
   const { id, position } = record.failure;
   const body = encodeBody(
-    { kind: 'redrive', position: { ...position, output: null }, outputs, messages, failure },
+    { kind: 'redrive', position: { ...position, output: null }, outputs, messages, failure, payload },
     pipeline.frames,
   );
   return {
