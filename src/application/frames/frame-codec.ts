@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
-import { constants, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, crc32, gunzip, gzip, zstdCompress, zstdDecompress } from 'node:zlib';
 import { InfrastructureError, messageOf } from '../../domain/errors.ts';
 import {
   FRAME_FORMAT,
@@ -31,12 +31,16 @@ export interface FrameDraft {
 }
 
 /**
- * On the wire a `packed` frame is `SLF1`, the length of its header (4 bytes, big end first), the header as
- * JSON, and the body compressed with zstd. A `json` frame is gzip over lines: the header, then the body.
+ * On the wire a `packed` frame is `SLF1`, the length of its header and its CRC-32 (4 bytes each, big end first), the
+ * header as JSON, and the body compressed with zstd. A `json` frame is gzip over lines: the header, then the body. A
+ * damaged header must show like a damaged body: it says where the frame belongs.
  */
 const MAGIC = Buffer.from('SLF1', 'latin1');
 const GZIP_MAGIC = 0x1f8b;
-const HEADER_AT = MAGIC.length + 4;
+const HEADER_AT = MAGIC.length + 8;
+
+/** What a body wraps around a message takes nothing of the depth that the message may have. */
+const ENVELOPE_LEVELS = 4;
 
 /** A frame holds about a megabyte; more than this after decompression is an attack or an accident. */
 export const MAX_BODY_BYTES = 256 * 1024 * 1024;
@@ -59,8 +63,15 @@ export function encodeBody(
   body: Exclude<FrameBody, { kind: 'messages' }>,
   codec: FrameCodec,
 ): { bytes: Uint8Array; digest: string } {
-  const bytes = codec === 'packed' ? encodeValue(body) : Buffer.from(`${toTaggedJson(body)}\n`, 'utf8');
-  return { bytes, digest: digestOf(encodeValue(identityOf(body))) };
+  const bytes =
+    codec === 'packed'
+      ? encodeValue(body, -ENVELOPE_LEVELS)
+      : Buffer.from(`${toTaggedJson(body, -ENVELOPE_LEVELS)}\n`, 'utf8');
+  return { bytes, digest: digestOfBody(body) };
+}
+
+function digestOfBody(body: FrameBody): string {
+  return digestOf(encodeValue(identityOf(body), -ENVELOPE_LEVELS));
 }
 
 /** Texts of errors may hold addresses or times: two tries of the same section must not differ by them. */
@@ -84,6 +95,7 @@ export async function packFrame(draft: FrameDraft): Promise<PackedFrame> {
   const prefix = Buffer.alloc(HEADER_AT);
   MAGIC.copy(prefix);
   prefix.writeUInt32BE(headerBytes.length, MAGIC.length);
+  prefix.writeUInt32BE(crc32(headerBytes), MAGIC.length + 4);
   return { header, bytes: Buffer.concat([prefix, headerBytes, await compressZstd(bytes, ZSTD)]) };
 }
 
@@ -94,7 +106,7 @@ export async function unpackFrame(record: Uint8Array): Promise<Frame> {
   if (header.format !== FRAME_FORMAT)
     throw corrupt(`its format is ${String(header.format)}, this Sluice reads ${FRAME_FORMAT}`);
   const body = decodeBody(header, bytes);
-  const digest = body.kind === 'messages' ? digestOf(bytes) : digestOf(encodeValue(identityOf(body)));
+  const digest = body.kind === 'messages' ? digestOf(bytes) : digestOfBody(body);
   if (digest !== header.digest) throw corrupt('its digest does not match');
   return { header, body };
 }
@@ -110,9 +122,10 @@ async function open(buffer: Buffer): Promise<{ header: FrameHeader; bytes: Uint8
       throw corrupt('it does not start like one');
     const bodyAt = HEADER_AT + buffer.readUInt32BE(MAGIC.length);
     if (bodyAt > buffer.length) throw corrupt('it is cut off');
-    const header = parseHeader(buffer.subarray(HEADER_AT, bodyAt));
+    const headerBytes = buffer.subarray(HEADER_AT, bodyAt);
+    if (crc32(headerBytes) !== buffer.readUInt32BE(MAGIC.length + 4)) throw corrupt('its header is damaged');
     return {
-      header,
+      header: parseHeader(headerBytes),
       bytes: await decompressZstd(buffer.subarray(bodyAt), { maxOutputLength: MAX_BODY_BYTES }),
     };
   } catch (thrown) {
@@ -129,10 +142,21 @@ function parseHeader(bytes: Buffer): FrameHeader {
 }
 
 function decodeBody(header: FrameHeader, bytes: Uint8Array): FrameBody {
-  if (header.body === 'messages') return createMessageEncoding(header.codec).read(bytes);
+  try {
+    return header.body === 'messages'
+      ? createMessageEncoding(header.codec).read(bytes)
+      : readBody(header, bytes);
+  } catch (thrown) {
+    if (thrown instanceof InfrastructureError) throw thrown;
+    // Data of another shape than it should have: a TypeError, a RangeError.
+    throw corrupt(messageOf(thrown), thrown);
+  }
+}
+
+function readBody(header: FrameHeader, bytes: Uint8Array): FrameBody {
   const body =
     header.codec === 'packed'
-      ? decodeValue(bytes)
+      ? decodeValue(bytes, -ENVELOPE_LEVELS)
       : fromTaggedJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
   if (typeof body !== 'object' || body === null || (body as FrameBody).kind !== header.body)
     throw corrupt('its body is not what its header says');

@@ -33,29 +33,29 @@ export class FrameSender {
   /**
    * Resolves when the sink has accepted every frame.
    *
-   * @throws InfrastructureError `E_SINK_REJECTED` with what was said of the first frame that could not be put
+   * @throws InfrastructureError `E_SINK_REJECTED` with what was said last of a frame that was tried as often as the policy has it
    * @throws InfrastructureError `E_SINK_RECORD_TOO_LARGE`
    */
   async send(frames: readonly PackedFrame[]): Promise<void> {
     const waiting = this.#byPartition(frames);
-    let failed = 0;
+    // By frame: of a large batch something is always throttled, while all of it gets through in the end.
+    const rejections = new Map<PackedFrame, number>();
     while (waiting.size > 0) {
       const batch = this.#nextBatch(waiting);
       const outcomes = await this.#put(batch);
-      const rejection = this.#settle(batch, outcomes, waiting);
-      if (rejection === undefined) {
-        failed = 0;
-        continue;
-      }
-      failed++;
+      const rejected = this.#settle(batch, outcomes, waiting, rejections);
+      if (rejected === undefined) continue;
       this.#options.metrics.add('retries', 1);
-      if (failed >= this.#retry.attempts) {
-        throw new InfrastructureError(`the sink rejected a frame ${failed} times: ${rejection}`, {
-          code: 'E_SINK_REJECTED',
-        });
+      if (rejected.times >= this.#retry.attempts) {
+        throw new InfrastructureError(
+          `the sink rejected a frame ${rejected.times} times: ${rejected.message}`,
+          {
+            code: 'E_SINK_REJECTED',
+          },
+        );
       }
       await this.#options.clock.sleep(
-        backoffMs(this.#retry, failed, this.#options.random.next()),
+        backoffMs(this.#retry, rejected.times, this.#options.random.next()),
         this.#options.signal,
       );
     }
@@ -125,20 +125,22 @@ export class FrameSender {
     }
   }
 
-  /** Drops what was accepted. Returns what was said of the first rejected frame. */
+  /** Drops what was accepted. Returns how often the frame was rejected that was so most often, and what was said of it last. */
   #settle(
     batch: readonly PackedFrame[],
     outcomes: readonly PutOutcome[],
     waiting: Map<number, PackedFrame[]>,
-  ): string | undefined {
+    rejections: Map<PackedFrame, number>,
+  ): { readonly times: number; readonly message: string } | undefined {
     const { metrics } = this.#options;
-    let rejection: string | undefined;
+    let worst: { readonly times: number; readonly message: string } | undefined;
     for (const [index, frame] of batch.entries()) {
       const outcome = outcomes[index];
       if (outcome?.accepted === true) {
         const { partition } = frame.header;
         const queue = waiting.get(partition) as PackedFrame[];
         queue.shift();
+        rejections.delete(frame);
         // Back to the end, so that no partition keeps the others from the batch.
         waiting.delete(partition);
         if (queue.length > 0) waiting.set(partition, queue);
@@ -147,15 +149,18 @@ export class FrameSender {
         continue;
       }
       metrics.add('putsRejected', 1);
-      rejection ??= outcome === undefined ? 'no outcome was given' : outcome.message;
+      const message = outcome === undefined ? 'no outcome was given' : outcome.message;
       if (outcome?.retryable === false) {
         const code = outcome.reason === 'too-large' ? 'E_SINK_RECORD_TOO_LARGE' : 'E_SINK_REJECTED';
-        throw new InfrastructureError(`the sink rejected a frame for good: ${rejection}`, {
+        throw new InfrastructureError(`the sink rejected a frame for good: ${message}`, {
           code,
           retryable: false,
         });
       }
+      const times = (rejections.get(frame) ?? 0) + 1;
+      rejections.set(frame, times);
+      if (worst === undefined || times > worst.times) worst = { times, message };
     }
-    return rejection;
+    return worst;
   }
 }

@@ -16,6 +16,8 @@ export interface EncodedMessage {
 
 export interface Shape {
   readonly names: readonly string[];
+  /** The same for the same names. */
+  readonly key: string;
 }
 
 /** How the messages of one frame become bytes, message by message, so that a frame can be cut by its size. */
@@ -81,7 +83,7 @@ class PackedEncoding implements MessageEncoding {
     if (shape === undefined) {
       // Messages with ever new names (ids as field names) must not fill the memory.
       if (this.#shapes.size >= 10_000) this.#shapes.clear();
-      shape = { names };
+      shape = { names, key };
       this.#shapes.set(key, shape);
     }
     this.#last = shape;
@@ -125,7 +127,8 @@ function readMessage(reader: ValueReader, shapes: readonly (readonly string[])[]
 
 class PackedBodyWriter implements MessagesBodyWriter {
   readonly #writer = new ValueWriter();
-  readonly #shapes = new Map<Shape, number>();
+  /** By key: which shapes the encoding still remembers must not show in the bytes. */
+  readonly #shapes = new Map<string, { readonly index: number; readonly names: readonly string[] }>();
   #count = 0;
   #coordinate = 0;
   #nameBytes = 0;
@@ -149,19 +152,18 @@ class PackedBodyWriter implements MessagesBodyWriter {
 
   finish(): Uint8Array {
     const head = new ValueWriter();
-    head.write([...this.#shapes.keys()].map((shape) => shape.names));
+    head.write([...this.#shapes.values()].map(({ names }) => names));
     head.writeVarint(this.#count);
     head.append(this.#writer.bytes());
     return head.take();
   }
 
   #indexOf(shape: Shape): number {
-    let index = this.#shapes.get(shape);
-    if (index === undefined) {
-      index = this.#shapes.size + 1;
-      this.#shapes.set(shape, index);
-      for (const name of shape.names) this.#nameBytes += 2 + 3 * name.length;
-    }
+    const known = this.#shapes.get(shape.key);
+    if (known !== undefined) return known.index;
+    const index = this.#shapes.size + 1;
+    this.#shapes.set(shape.key, { index, names: shape.names });
+    for (const name of shape.names) this.#nameBytes += 2 + 3 * name.length;
     return index;
   }
 }

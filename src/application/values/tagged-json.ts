@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { types } from 'node:util';
 import { DomainError, InfrastructureError } from '../../domain/errors.ts';
 import { setField } from './value-reader.ts';
 import { definedFields, isPlainObject, MAX_DEPTH } from './value-writer.ts';
@@ -8,10 +9,11 @@ import { definedFields, isPlainObject, MAX_DEPTH } from './value-writer.ts';
  * `{"$bigint":"12"}`, `{"$date":"2019-05-25T00:00:00.000Z"}` (`null` where it is invalid), `{"$bytes":"base64"}`, `{"$number":"NaN"}`,
  * `{"$undefined":true}` (in lists). An object that looks like one of these travels as `{"$object":{…}}`.
  *
+ * @param depth at which level it stands; below 0 for what wraps a message
  * @throws DomainError `E_MESSAGE_UNSUPPORTED`
  */
-export function toTaggedJson(value: unknown): string {
-  return JSON.stringify(tag(value, 0));
+export function toTaggedJson(value: unknown, depth = 0): string {
+  return JSON.stringify(tag(value, depth));
 }
 
 function tag(value: unknown, depth: number): unknown {
@@ -29,8 +31,8 @@ function tag(value: unknown, depth: number): unknown {
       setField(object, name, tag((value as Record<string, unknown>)[name], depth + 1));
     return fields.length === 1 && fields[0]?.startsWith('$') ? { $object: object } : object;
   }
-  if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
-  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
+  if (types.isDate(value)) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
+  if (types.isUint8Array(value)) return { $bytes: Buffer.from(value).toString('base64') };
   throw unsupported(`an instance of ${value.constructor?.name ?? 'a class'}`);
 }
 
@@ -45,33 +47,41 @@ export function fromTaggedJson(text: string): unknown {
       cause,
     });
   }
-  return untag(parsed);
+  return untag(parsed, 0);
 }
 
-function untag(value: unknown): unknown {
+/** Each level of data takes up to two of JSON, and the envelope some more. */
+const MAX_JSON_DEPTH = 2 * MAX_DEPTH + 10;
+
+function untag(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(untag);
+  if (depth > MAX_JSON_DEPTH) throw damaged('it is nested too deep');
+  if (Array.isArray(value)) return value.map((item) => untag(item, depth + 1));
   const names = Object.keys(value);
   const only = (value as Record<string, unknown>)[names[0] as string];
-  if (names.length === 1 && names[0]?.startsWith('$')) return untagOne(names[0], only);
-  return untagFields(value as Record<string, unknown>);
+  if (names.length === 1 && names[0]?.startsWith('$')) return untagOne(names[0], only, depth + 1);
+  return untagFields(value as Record<string, unknown>, depth);
 }
 
-function untagFields(value: Record<string, unknown>): Record<string, unknown> {
+function untagFields(value: Record<string, unknown>, depth: number): Record<string, unknown> {
   const object: Record<string, unknown> = {};
-  for (const name of Object.keys(value)) setField(object, name, untag(value[name]));
+  for (const name of Object.keys(value)) setField(object, name, untag(value[name], depth + 1));
   return object;
 }
 
-function untagOne(name: string, value: unknown): unknown {
+function untagOne(name: string, value: unknown, depth: number): unknown {
   if (name === '$bigint' && typeof value === 'string' && /^-?\d+$/.test(value)) return BigInt(value);
   if (name === '$date') return new Date(value === null ? Number.NaN : String(value));
   if (name === '$bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'));
   if (name === '$number') return Number(value);
   if (name === '$undefined') return undefined;
   if (name === '$object' && typeof value === 'object' && value !== null)
-    return untagFields(value as Record<string, unknown>);
-  throw new InfrastructureError(`encoded data is damaged: ${name} is not known`, { code: 'E_FRAME_CORRUPT' });
+    return untagFields(value as Record<string, unknown>, depth);
+  throw damaged(`${name} is not known`);
+}
+
+function damaged(why: string): InfrastructureError {
+  return new InfrastructureError(`encoded data is damaged: ${why}`, { code: 'E_FRAME_CORRUPT' });
 }
 
 function unsupported(what: string): DomainError {

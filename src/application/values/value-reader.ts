@@ -185,9 +185,10 @@ export function setField(object: Record<string, unknown>, name: string, value: u
   else object[name] = value;
 }
 
-export function decodeValue(bytes: Uint8Array): unknown {
+/** @param depth as it was given to `encodeValue` */
+export function decodeValue(bytes: Uint8Array, depth = 0): unknown {
   const reader = new ValueReader(bytes);
-  const value = reader.read();
+  const value = reader.read(depth);
   if (!reader.done) throw corrupt('something follows the value');
   return value;
 }

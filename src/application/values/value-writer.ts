@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { types } from 'node:util';
 import { DomainError } from '../../domain/errors.ts';
 
 /** Extension types, beside what MessagePack has. */
@@ -88,7 +89,8 @@ export class ValueWriter {
     if (depth >= MAX_DEPTH) throw unsupported(`data nested deeper than ${MAX_DEPTH} levels, or a cycle`);
     if (Array.isArray(value)) {
       this.#writeHeader(value.length, 0x90, 15, 0xdc, 0xdd);
-      for (const item of value) this.write(item, depth + 1);
+      // Not by its iterator: a list may bring one of its own, that gives another number of items.
+      for (let index = 0; index < value.length; index++) this.write(value[index], depth + 1);
       return;
     }
     if (isPlainObject(value)) {
@@ -100,8 +102,8 @@ export class ValueWriter {
       }
       return;
     }
-    if (value instanceof Date) return this.#writeDate(value);
-    if (value instanceof Uint8Array) return this.#writeBinary(value);
+    if (types.isDate(value)) return this.#writeDate(value);
+    if (types.isUint8Array(value)) return this.#writeBinary(value);
     throw unsupported(`an instance of ${value.constructor?.name ?? 'a class'}`);
   }
 
@@ -237,9 +239,13 @@ function unsupported(what: string): DomainError {
   return new DomainError(`a message cannot hold ${what}`, { code: 'E_MESSAGE_UNSUPPORTED' });
 }
 
-/** One value by itself. */
-export function encodeValue(value: unknown): Uint8Array {
+/**
+ * One value by itself.
+ *
+ * @param depth at which level it stands; below 0 for what wraps a message
+ */
+export function encodeValue(value: unknown, depth = 0): Uint8Array {
   const writer = new ValueWriter();
-  writer.write(value);
+  writer.write(value, depth);
   return writer.take();
 }
