@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Row } from '../../domain/row.ts';
@@ -27,12 +28,13 @@ function callTransform(pipeline: AnyPipeline, row: Row): unknown {
 
 function asMessages(output: unknown): readonly unknown[] {
   if (output === null || output === undefined) return [];
-  if (Array.isArray(output)) return output.filter((message) => message !== null && message !== undefined);
-  if (output instanceof Promise) {
-    output.catch(() => undefined);
-    throw new DomainError('transform returned a promise; it has to be synchronous', { code: 'E_TRANSFORM' });
-  }
-  return [output];
+  const messages = Array.isArray(output)
+    ? output.filter((message) => message !== null && message !== undefined)
+    : [output];
+  if (!messages.some((message) => types.isPromise(message))) return messages;
+  // Nobody awaits them: when one rejects later, that must not end the process.
+  for (const message of messages) if (types.isPromise(message)) message.catch(() => undefined);
+  throw new DomainError('transform returned a promise; it has to be synchronous', { code: 'E_TRANSFORM' });
 }
 
 function validate(schema: StandardSchema<unknown>, row: Row): unknown {

@@ -1,5 +1,5 @@
 import type { Failure } from '../../domain/failure.ts';
-import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { controlPartition, dealtPartition, partitionOfKey } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -154,7 +154,7 @@ export class SectionWriter {
     try {
       key = partitionBy(message);
     } catch (thrown) {
-      if (isSluiceError(thrown)) throw thrown;
+      if (isDomainError(thrown)) throw thrown;
       throw new DomainError(`partitionBy threw: ${messageOf(thrown)}`, {
         code: 'E_PARTITION',
         cause: thrown,

@@ -5,7 +5,7 @@ import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
 import type { Task } from '../../domain/section.ts';
-import type { RowBatch, SectionEnd } from '../formats/decoder.ts';
+import type { RowBatch, RowFault, SectionEnd } from '../formats/decoder.ts';
 import { packFrame, type FrameDraft } from '../frames/frame-codec.ts';
 import { FrameSender } from '../frames/frame-sender.ts';
 import { createMessageEncoding } from '../frames/message-encoding.ts';
@@ -79,18 +79,25 @@ export async function transformTask(
       await sendFrames(sender, writer.drain());
     }
     if (batch.end === undefined) continue;
-    if (writer !== undefined) await sendSection(sender, writer, batch.end, ports.metrics);
+    // A task that only read past what is done made no progress: handed on, it might never make any.
+    if (writer === undefined) continue;
+    await sendSection(sender, writer, batch.end, ports.metrics);
     writer = undefined;
     if (await handOn(task, batch.section, batch.end, context, ports)) break;
   }
   sender.assertIdle();
 }
 
+/** Rows and faults in the order in which they stand: where a decoder ends a batch must not show in the frames. */
 function addBatch(writer: SectionWriter, batch: RowBatch, metrics: Metrics): void {
-  for (const fault of batch.faults) writer.addFault(fault);
+  const faults = [...batch.faults];
   for (let index = 0; index < batch.rows.length; index++) {
-    writer.addRow(batch.rows[index] as (typeof batch.rows)[number], batch.coordinates[index] as number);
+    const coordinate = batch.coordinates[index] as number;
+    while (faults[0] !== undefined && faults[0].coordinate < coordinate)
+      writer.addFault(faults.shift() as RowFault);
+    writer.addRow(batch.rows[index] as (typeof batch.rows)[number], coordinate);
   }
+  for (const fault of faults) writer.addFault(fault);
   writer.addSkipped(batch.pruned, batch.filtered);
   const faulty = batch.faults.reduce((rows, fault) => rows + fault.rows, 0);
   metrics.add('rowsRead', batch.rows.length + batch.filtered + batch.pruned + faulty);
