@@ -4,8 +4,9 @@ import type { Failure } from './failure.ts';
 export type FailureRoute = 'dead-letter' | 'ledger';
 
 /** What a redrive can settle goes to the dead letters; what is wrong with the bytes themselves is only recorded. */
-export function routeOf(failure: Failure): FailureRoute {
-  return failure.stage === 'open' || failure.stage === 'read' || failure.stage === 'findings'
+export function routeOf({ stage, position }: Pick<Failure, 'stage' | 'position'>): FailureRoute {
+  const isOfObject = position.kind === 'row' && position.coordinate === null;
+  return isOfObject || stage === 'open' || stage === 'read' || stage === 'findings'
     ? 'ledger'
     : 'dead-letter';
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { AnyPipeline, Finding } from '../../domain/pipeline.ts';
@@ -5,6 +6,7 @@ import type { Effects, Flag } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
 import { failureOf, payloadOf } from '../failures/describe-failure.ts';
 import { createGroupFold } from '../measures/group-fold.ts';
+import { encodeValue } from '../values/value-writer.ts';
 
 export const noEffects: Effects = { groups: [], flags: [], failures: [], applied: 0 };
 
@@ -61,11 +63,23 @@ export class EffectsFold {
   }
 }
 
+const SEVERITIES: readonly unknown[] = ['info', 'warning', 'critical', undefined];
+
 /** @throws DomainError `E_ANALYZE` where a finding is not of its form */
 export function checkFinding(finding: Finding | null | undefined): Finding | null {
   if (finding === null || finding === undefined) return null;
+  if (types.isPromise(finding)) {
+    // Nobody awaits it: when it rejects later, that must not end the process.
+    finding.catch(() => undefined);
+    throw new DomainError('a finding cannot be a promise', { code: 'E_ANALYZE' });
+  }
   if (typeof finding.kind !== 'string' || typeof finding.message !== 'string') {
     throw new DomainError('a finding needs a kind and a message, both strings', { code: 'E_ANALYZE' });
   }
+  if (!SEVERITIES.includes(finding.severity)) {
+    throw new DomainError('the severity of a finding is info, warning or critical', { code: 'E_ANALYZE' });
+  }
+  // A store that cannot keep it would fail with the whole frame, again and again.
+  if (finding.details !== undefined) encodeValue(finding.details);
   return finding;
 }

@@ -44,7 +44,7 @@ export function failureOf(
     position,
     stage,
     code: isSluiceError(thrown) ? thrown.code : fallbackCode,
-    message: messageOf(thrown).toWellFormed().slice(0, MAX_FAILURE_MESSAGE_LENGTH),
+    message: messageOf(thrown).slice(0, MAX_FAILURE_MESSAGE_LENGTH).toWellFormed(),
     rows,
     payload,
   };
