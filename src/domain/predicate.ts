@@ -264,7 +264,7 @@ function any<T>(tests: readonly Test<T>[]): Test<T> {
 }
 
 function operatorsOf(part: unknown): Operators {
-  return isPlainObject(part) ? (part as Operators) : { $eq: part as Operand };
+  return isPlainObject(part) ? part : { $eq: part as Operand };
 }
 
 /**

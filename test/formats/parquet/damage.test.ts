@@ -96,9 +96,11 @@ describe('an object that is no Parquet file', () => {
   ])('%s', async (_, bytes) => {
     expect(await code(bytes())).toBe('E_PARQUET');
     const object = new MemoryObject(bytes());
-    await expect(parquetDecoder.layout(object, optionsWith(), signal)).rejects.toThrow();
-    await expect(parquetDecoder.describe(object, optionsWith(), signal)).rejects.toThrow();
-    await expect(collect(parquetDecoder.readAt(object, [0], optionsWith(), signal))).rejects.toThrow();
+    await expect(parquetDecoder.layout(object, optionsWith(), signal)).rejects.toThrow(object.key);
+    await expect(parquetDecoder.describe(object, optionsWith(), signal)).rejects.toThrow(object.key);
+    await expect(collect(parquetDecoder.readAt(object, [0], optionsWith(), signal))).rejects.toThrow(
+      object.key,
+    );
   });
 });
 

@@ -21,11 +21,11 @@ beforeAll(async () => {
       (18446744073709551615 - i)::UBIGINT AS unsigned,
       CASE WHEN i // 2048 = 3 AND i % 5 = 0 THEN 'NaN'::DOUBLE ELSE (i // 512 - 4) / 2.0 END AS ratio,
       ((i // 512 - 4) / 4.0)::FLOAT AS single,
-      ((i // 512 - 4) * 1.05)::DECIMAL(9, 2) AS price,
+      ((i // 512 - 4) * 0.3)::DECIMAL(9, 1) AS price,
       CASE WHEN i // 2048 <> 1 THEN chr(CAST([65, 233, 65374, 128512][1 + i // 2048] AS INTEGER)) || (i // 512) END AS text,
       DATE '1970-01-01' + (i // 512 - 4)::INTEGER AS day,
       TIMESTAMP '1970-01-01' + to_microseconds((i // 512 - 4) * 1500) AS moment,
-      i // 4096 = 0 AS flag, [i // 2048] AS list
+      CASE WHEN i % 5 > 0 THEN i // 2048 END AS steady, i // 4096 = 0 AS flag, [i // 2048] AS list
     FROM range(8192) t(i)`;
   const ids = Array.from({ length: 8192 }, (_, i) => i);
   const step = (i: number) => Math.floor(i / 512) - 4;
@@ -61,6 +61,7 @@ beforeAll(async () => {
         ),
         bloomFilter: true,
       },
+      { name: 'steady', type: 'INT32', data: ids.map((i) => (i % 5 > 0 ? group(i) : null)) },
       { name: 'moment', type: 'TIMESTAMP', data: ids.map((i) => new Date(step(i))) },
       { name: 'flag', type: 'BOOLEAN', data: ids.map((i) => i < 4096) },
     ],
@@ -94,7 +95,7 @@ const operands: Readonly<Record<string, fc.Arbitrary<Operand>>> = {
     fc.integer({ min: -10, max: 50 }).map((n) => n / 8),
     fc.constantFrom<Operand>(0, -0),
   ),
-  price: fc.integer({ min: -6, max: 13 }).map((n) => Math.round(n * 105) / 100),
+  price: fc.integer({ min: -6, max: 13 }).map((n) => (n * 3) / 10),
   text: fc.constantFrom<Operand>(
     '',
     'A',
@@ -125,6 +126,7 @@ const operands: Readonly<Record<string, fc.Arbitrary<Operand>>> = {
   moment: fc
     .integer({ min: -10, max: 20 })
     .chain((n) => fc.constantFrom<Operand>(new Date(n), n, n + 0.5, new Date(n).toISOString())),
+  steady: fc.integer({ min: -1, max: 4 }),
   flag: fc.boolean(),
   list: fc.integer({ min: 0, max: 3 }),
   missing: fc.integer({ min: 0, max: 3 }),
@@ -154,7 +156,7 @@ const columnTest = fc.constantFrom(...Object.keys(operands)).chain((column) => {
     fc.tuple(operand, operand).map(([$gte, $lt]) => ({ $gte, $lt })),
     fc.tuple(operand, operand).map(([$gte, $lt]) => ({ $not: { $gte, $lt } })),
   );
-  return operators.map((each) => ({ [column]: each }) as unknown as Where);
+  return operators.map((each): Where => ({ [column]: each as Operand }));
 });
 const where = fc.letrec<{ where: Where }>((tie) => ({
   where: fc.oneof(
@@ -197,6 +199,7 @@ describe('pruning', () => {
     [{ g: { $in: [0, 3] } }, [4096, 4096, 4096]],
     [{ g: { $ne: 1 } }, [2048, 2048, 2048]],
     [{ $nor: [{ g: 1 }, { g: 2 }] }, [4096, 4096, 4096]],
+    [{ steady: { $ne: 1 } }, [0, 0, 0]],
     [{ huge: { $exists: true } }, [2048, 2048, 2048]],
     [{ huge: null, g: 2 }, [6144, 6144, 6144]],
     [{ text: { $gte: '😀' } }, [6144, 6144, 6144]],
@@ -250,6 +253,6 @@ describe('pruning', () => {
       object,
       optionsWith({ columns: { huge: 'number' }, where: { huge: Number(20n * 9007199254740993n) } }),
     );
-    expect(rounded.rows.length).toBeGreaterThan(30);
+    expect(rounded.rows).toHaveLength(86);
   });
 });

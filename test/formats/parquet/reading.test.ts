@@ -64,7 +64,7 @@ describe('values', () => {
         moment: new Date('1970-01-01T00:00:00.001Z'),
         nanos: new Date('1970-01-01T00:00:00.001Z'),
         price: 1.05,
-        wide: 12345678901234567,
+        wide: Number('12345678901234567'),
         whole: 1,
         clock: '13:05:00.000001',
         bytes: Uint8Array.of(0, 255),
@@ -186,7 +186,8 @@ describe('values', () => {
           await duck.connection.run(
             'CREATE OR REPLACE TABLE lists (i INTEGER, l INTEGER[][], s STRUCT(a INTEGER[], b VARCHAR))',
           );
-          const literal = (value: unknown): string =>
+          type Lists = number | null | readonly Lists[];
+          const literal = (value: Lists): string =>
             value === null
               ? 'NULL'
               : Array.isArray(value)

@@ -3,7 +3,7 @@ import { isDomainError } from '../../../domain/errors.ts';
 import type { Row } from '../../../domain/row.ts';
 import type { SectionRange } from '../../../domain/section.ts';
 import type { Decoder, ObjectBytes, ReadOptions, RowBatch, RowFault, SectionEnd } from '../decoder.ts';
-import { codeOf, NEW_ROW } from '../row-factory.ts';
+import { generateRowMaker } from '../row-factory.ts';
 import { createRowShaper, type RowShaper } from '../row-shaper.ts';
 import { openParquet, type ParquetFile, type StoredGroup } from './footer.ts';
 import { GroupReader, storedBytesOf, type ColumnBlock } from './group-reader.ts';
@@ -110,13 +110,11 @@ function rowMaker(file: ParquetFile, options: ReadOptions): RowMaker {
   return { nodes, shaper, make: rowOfColumns(nodes.map((node) => node.name)) };
 }
 
-/** Generated, like the row factory, so that rows have fixed keys; it takes each column's value of a row itself. */
+/** Like the row factory, but it takes each column's value of a row itself. */
 function rowOfColumns(names: readonly string[]): RowMaker['make'] {
-  const assignments = names.map((name, i) => `made[${codeOf(name)}] = columns[${i}][row];`);
-  return new Function(
-    'columns',
-    'row',
-    [`const made = ${NEW_ROW};`, ...assignments, 'return made;'].join('\n'),
+  return generateRowMaker(
+    ['columns', 'at'],
+    names.map((name, i) => ({ name, value: `columns[${i}][at]` })),
   ) as RowMaker['make'];
 }
 

@@ -34,13 +34,17 @@ export interface ParquetFile {
 }
 
 /** Statistics stay as they are stored: what they mean for a predicate is decided where it is pruned. */
-const asStored: Partial<ParquetParsers> = {
-  timestampFromMilliseconds: (value) => value as unknown as Date,
-  timestampFromMicroseconds: (value) => value as unknown as Date,
-  timestampFromNanoseconds: (value) => value as unknown as Date,
-  dateFromDays: (value) => value as unknown as Date,
-  stringFromBytes: (value) => value as unknown as string,
-  uuidFromBytes: (value) => value as unknown as string,
+function asStored<T>(value: unknown): T {
+  return value as T;
+}
+
+const parsers: Partial<ParquetParsers> = {
+  timestampFromMilliseconds: asStored,
+  timestampFromMicroseconds: asStored,
+  timestampFromNanoseconds: asStored,
+  dateFromDays: asStored,
+  stringFromBytes: asStored,
+  uuidFromBytes: asStored,
 };
 
 /** @throws DomainError `E_PARQUET` where the object is no Parquet file or its footer is damaged */
@@ -52,7 +56,7 @@ export async function openParquet(
   const footer = await readFooter(object, signal);
   try {
     checkThrift(footer, 0);
-    const metadata = parquetMetadata(footer, { parsers: asStored, geoparquet: false });
+    const metadata = parquetMetadata(footer, { parsers, geoparquet: false });
     const groups: StoredGroup[] = [];
     let rows = 0;
     for (const stored of metadata.row_groups) {

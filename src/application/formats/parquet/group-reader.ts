@@ -190,13 +190,9 @@ export class GroupReader {
 
   /** Looks up where the pages of flat columns are. An index that does not fit its column is as good as none. */
   async #findPages(chunks: readonly (readonly Chunk[])[], minBytes: number): Promise<void> {
-    const indexed = chunks.flatMap((parts, i) => {
-      const [chunk] = parts;
-      const isPaged =
-        isFlat(this.#nodes[i]!) &&
-        chunk?.index !== undefined &&
-        chunk.range.end - chunk.range.start >= minBytes;
-      return isPaged ? [{ i, chunk, index: chunk.index as ByteRange }] : [];
+    const indexed = chunks.flatMap(([chunk], i) => {
+      if (chunk?.index === undefined || !isFlat(this.#nodes[i]!)) return [];
+      return chunk.range.end - chunk.range.start < minBytes ? [] : [{ i, chunk, index: chunk.index }];
     });
     const bytes = await readRanges(
       this.#object,

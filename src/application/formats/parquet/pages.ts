@@ -120,8 +120,8 @@ function checkSizes(
     throw new Error(`a page of ${values} values is over the bound`);
 }
 
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }
 
 function required<T>(part: T | undefined): T {

@@ -167,7 +167,8 @@ function dateOf(milliseconds: unknown): Date | typeof INVALID_TIME {
 const dateKind: ValueKind = {
   name: 'date',
   comparison: 'time',
-  fromIntegers: (values) => Float64Array.from(values as Int32Array, (days) => Number(days) * MS_PER_DAY),
+  fromIntegers: (values) =>
+    Float64Array.from({ length: values.length }, (_, i) => Number(values[i]) * MS_PER_DAY),
   fromBytes: copyBytes,
   finish: dateOf,
 };
@@ -231,8 +232,9 @@ function decimalKind(precision: number, scale: number, declared: string | undefi
     name: `decimal(${precision},${scale})`,
     comparison: declared === 'string' ? 'none' : 'decimal',
     fromIntegers: (values) => {
-      const whole = values instanceof Int32Array ? values : numbersOf(values, true);
-      return Array.from(whole as ArrayLike<number | bigint>, (unscaled) => valueOf(unscaled, scale));
+      const whole: ArrayLike<number | bigint> =
+        values instanceof Int32Array ? values : numbersOf(values, true);
+      return Array.from(whole, (unscaled) => valueOf(unscaled, scale));
     },
     fromBytes: (page, start, end) => valueOf(numberOrBigint(signedOf(page, start, end)), scale),
   };
