@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SystemClock } from '../../../src/adapters/inmemory/clock.ts';
 import { InMemoryLog } from '../../../src/adapters/inmemory/log.ts';
 import { LocalObjectSource } from '../../../src/adapters/local/object-source.ts';
+import { VersionCache } from '../../../src/adapters/local/version-cache.ts';
 import type { LakeObject } from '../../../src/domain/lake-object.ts';
 import { openFilesUnder, removeFolder, scratchFolder } from './scratch.ts';
 
@@ -218,22 +218,16 @@ describe("a local object's version", () => {
     await expect(text(source, object)).rejects.toMatchObject({ code: 'E_OBJECT_CHANGED' });
   });
 
-  it('is worked out again where a file was written twice within one tick', async () => {
-    const file = path.join(folder, 'a.csv');
-    const times = async () => {
-      const { mtimeNs, ctimeNs } = await stat(file, { bigint: true });
-      return `${mtimeNs} ${ctimeNs}`;
-    };
-    // Whether it comes to that is up to the file system; where its clock is finer, there is nothing to get wrong.
-    for (let attempt = 0; attempt < 20; attempt++) {
-      await write('a.csv', 'old');
-      const before = await times();
-      const source = lake({ now: (await stat(file)).mtimeMs + 1 });
-      const [object] = (await objects('a.csv', source)) as [LakeObject];
-      writeFileSync(file, 'new');
-      if ((await times()) !== before) continue;
-      await expect(text(source, object)).rejects.toMatchObject({ code: 'E_OBJECT_CHANGED' });
-      return;
+  it('is kept only where the file was at rest for longer than a tick, and for other processes only where for longer than any', async () => {
+    const file = await write('a.csv', 'content');
+    const { mtimeMs, ctimeMs } = await stat(file);
+    const kept = vi.spyOn(VersionCache.prototype, 'set');
+    try {
+      for (const age of [0, 99, 150, 1_999, 2_100])
+        await objects('a.csv', lake({ now: Math.max(mtimeMs, ctimeMs) + age }));
+      expect(kept.mock.calls.map(([, , durable]) => durable)).toEqual([false, false, true]);
+    } finally {
+      kept.mockRestore();
     }
   });
 
