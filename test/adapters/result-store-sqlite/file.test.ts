@@ -164,6 +164,8 @@ describe('a results file', () => {
     const store = await open();
     await store.close();
     await expect(store.declare(generation, signal)).rejects.toMatchObject({ code: 'E_INTERNAL' });
+    const nothing = (async function* () {})();
+    await expect(store.publish('lanes@1', nothing, signal)).rejects.toMatchObject({ code: 'E_INTERNAL' });
     await expect(store.groups('lanes@1', signal)[Symbol.asyncIterator]().next()).rejects.toMatchObject({
       code: 'E_INTERNAL',
     });

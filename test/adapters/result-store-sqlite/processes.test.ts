@@ -73,7 +73,8 @@ async function cleanRun(): Promise<unknown> {
   return readAll(clean);
 }
 
-describe('a results file and processes', () => {
+// Every child is a process that starts anew: a machine that is busy needs its time.
+describe('a results file and processes', { timeout: 120_000 }, () => {
   it(`is the same after ${KILLS} kills at random moments as after one clean run`, async () => {
     const lengths = fc.sample(fc.nat(9), KILLS);
     let killed = 0;

@@ -38,8 +38,17 @@ export class Connection {
     return Number(this.statement(sql).run(...values).changes);
   }
 
+  /** Statements that are run once, and those that make or drop something. */
   exec(sql: string): void {
-    this.#database.exec(sql);
+    try {
+      this.#database.exec(sql);
+    } catch (thrown) {
+      throw storeError(thrown, this.path);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#database.isOpen;
   }
 
   /** Runs `work` in a transaction that holds the write lock from its start, so that what it reads stays true until it writes. */

@@ -17,7 +17,7 @@ export async function publish(
   staging: string,
   signal: AbortSignal,
 ): Promise<void> {
-  requireGeneration(connection, generation);
+  connection.read(() => requireGeneration(connection, generation));
   const columns = new ResultColumns();
   connection.exec(
     `CREATE TEMP TABLE ${staging} ("group" TEXT NOT NULL PRIMARY KEY, measures TEXT NOT NULL, findings TEXT NOT NULL) STRICT`,
@@ -44,7 +44,7 @@ export async function publish(
       connection.exec(viewOf(generation, columns));
     });
   } finally {
-    connection.exec(`DROP TABLE temp.${staging}`);
+    if (connection.isOpen) connection.exec(`DROP TABLE temp.${staging}`);
   }
 }
 
