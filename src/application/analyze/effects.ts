@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { AnyPipeline, Finding } from '../../domain/pipeline.ts';
 import type { Effects, Flag } from '../../domain/ports/result-store.ts';
@@ -57,13 +57,13 @@ export class EffectsFold {
     try {
       return checkFinding(flag(message));
     } catch (thrown) {
-      if (isSluiceError(thrown)) throw thrown;
+      if (isDomainError(thrown)) throw thrown;
       throw new DomainError(`flag threw: ${messageOf(thrown)}`, { code: 'E_ANALYZE', cause: thrown });
     }
   }
 }
 
-const SEVERITIES: readonly unknown[] = ['info', 'warning', 'critical', undefined];
+const SEVERITIES: ReadonlySet<unknown> = new Set(['info', 'warning', 'critical', undefined]);
 
 /** @throws DomainError `E_ANALYZE` where a finding is not of its form */
 export function checkFinding(finding: Finding | null | undefined): Finding | null {
@@ -76,7 +76,7 @@ export function checkFinding(finding: Finding | null | undefined): Finding | nul
   if (typeof finding.kind !== 'string' || typeof finding.message !== 'string') {
     throw new DomainError('a finding needs a kind and a message, both strings', { code: 'E_ANALYZE' });
   }
-  if (!SEVERITIES.includes(finding.severity)) {
+  if (!SEVERITIES.has(finding.severity)) {
     throw new DomainError('the severity of a finding is info, warning or critical', { code: 'E_ANALYZE' });
   }
   // A store that cannot keep it would fail with the whole frame, again and again.

@@ -103,8 +103,8 @@ export async function packFrame(draft: FrameDraft): Promise<PackedFrame> {
 export async function unpackFrame(record: Uint8Array): Promise<Frame> {
   const buffer = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
   const { header, bytes } = await open(buffer);
-  if (header.format !== FRAME_FORMAT)
-    throw corrupt(`its format is ${String(header.format)}, this Sluice reads ${FRAME_FORMAT}`);
+  const format: number = header.format;
+  if (format !== FRAME_FORMAT) throw corrupt(`its format is ${format}, this Sluice reads ${FRAME_FORMAT}`);
   const body = decodeBody(header, bytes);
   const digest = body.kind === 'messages' ? digestOf(bytes) : digestOfBody(body);
   if (digest !== header.digest) throw corrupt('its digest does not match');

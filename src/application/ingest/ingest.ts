@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
-import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { KeyedEntry } from '../../domain/frame.ts';
 import { murmur3 } from '../../domain/hash.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -194,7 +194,7 @@ function idOf(pipeline: AnyPipeline, row: Row): string {
   try {
     key = id(row);
   } catch (thrown) {
-    if (isSluiceError(thrown)) throw thrown;
+    if (isDomainError(thrown)) throw thrown;
     throw new DomainError(`source.id threw: ${messageOf(thrown)}`, { code: 'E_KEY', cause: thrown });
   }
   if (

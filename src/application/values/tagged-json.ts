@@ -71,7 +71,7 @@ function untagFields(value: Record<string, unknown>, depth: number): Record<stri
 
 function untagOne(name: string, value: unknown, depth: number): unknown {
   if (name === '$bigint' && typeof value === 'string' && /^-?\d+$/.test(value)) return BigInt(value);
-  if (name === '$date') return new Date(value === null ? Number.NaN : String(value));
+  if (name === '$date' && (value === null || typeof value === 'string')) return new Date(value ?? Number.NaN);
   if (name === '$bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'));
   if (name === '$number') return Number(value);
   if (name === '$undefined') return undefined;
