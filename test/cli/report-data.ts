@@ -271,7 +271,7 @@ function samplesOver(seconds: number, random: () => number): ProgressSample[] {
     bytes += Math.round(warm * (55_000 + random() * 25_000));
     return {
       seconds: (at + 1) / 10,
-      counters: { rowsRead: rows, bytesRead: bytes },
+      counters: { rowsRead: rows, bytesRead: bytes, applied: Math.round(rows * 0.9 * Math.min(1, at / 40)) },
       objects: 1,
       bytesToRead: 12_840_112,
       listed: true,

@@ -42,6 +42,18 @@ describe('the lines of progress', () => {
     expect(timeLeft(view)).toBeNull();
   });
 
+  it('tell the time left of applying where that is slower than reading', () => {
+    const counters = { rowsRead: 500_000, bytesRead: 10_000_000, messages: 1_000_000, applied: 200_000 };
+    const half = nextView(null, sampleAt(10, { counters }));
+    // 2,000,000 messages are to be expected, and 20,000 are applied a second; reading has 10 s to go.
+    expect(timeLeft(half)).toBeCloseTo(90);
+    const read = nextView(null, sampleAt(10, { counters: { ...counters, bytesRead: 20_000_000 } }));
+    expect(timeLeft(read)).toBeCloseTo(40);
+    expect(renderProgress(read, wide)[1]).toContain('99% · 40 s left');
+    expect(renderProgress(read, wide)[2]).toContain('800,000 waiting');
+    expect(timeLeft(nextView(null, sampleAt(10, { counters: { ...counters, applied: 0 } })))).toBeNull();
+  });
+
   it('tell averages at the end', () => {
     const view = nextView(nextView(null, sampleAt(1)), {
       ...sampleAt(20),

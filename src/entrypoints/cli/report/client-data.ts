@@ -43,6 +43,8 @@ export interface ClientFinding {
 export interface Throughput {
   readonly seconds: readonly number[];
   readonly rowsPerSecond: readonly number[];
+  /** Messages. */
+  readonly appliedPerSecond: readonly number[];
   readonly megabytesPerSecond: readonly number[];
 }
 
@@ -87,11 +89,12 @@ export function clientData({ report, samples, measures, groups }: ReportPageData
 export function throughputOf(samples: readonly ProgressSample[]): Throughput {
   const seconds: number[] = [];
   const rowsPerSecond: number[] = [];
+  const appliedPerSecond: number[] = [];
   const megabytesPerSecond: number[] = [];
   const end = samples.at(-1)?.seconds ?? 0;
   // Shorter stretches show how results arrive in pieces, not how fast the run is.
   const stretch = Math.max(end / MAX_POINTS, Math.min(0.5, end / 20));
-  let start = { seconds: 0, rows: 0, bytes: 0 };
+  let start = { seconds: 0, rows: 0, applied: 0, bytes: 0 };
   for (const [at, { seconds: now, counters }] of samples.entries()) {
     const passed = now - start.seconds;
     // What is left over at the end would be a stretch too short to measure: it is left out.
@@ -99,12 +102,14 @@ export function throughputOf(samples: readonly ProgressSample[]): Throughput {
       continue;
     const rows = counters.rowsRead ?? 0;
     const bytes = counters.bytesRead ?? 0;
+    const applied = counters.applied ?? 0;
     seconds.push(rounded(now));
     rowsPerSecond.push(Math.round((rows - start.rows) / passed));
+    appliedPerSecond.push(Math.round((applied - start.applied) / passed));
     megabytesPerSecond.push(rounded((bytes - start.bytes) / passed / 1_000_000));
-    start = { seconds: now, rows, bytes };
+    start = { seconds: now, rows, applied, bytes };
   }
-  return { seconds, rowsPerSecond, megabytesPerSecond };
+  return { seconds, rowsPerSecond, appliedPerSecond, megabytesPerSecond };
 }
 
 interface ClientGroup {

@@ -76,7 +76,9 @@ function figures(report: ReportPageData['report']): Figure[] {
       'data read',
       formatBytes(report.bytesRead),
       [
-        report.bytesTotal > 0 ? `${formatPercentage(share, 0)} of ${formatBytes(report.bytesTotal)}` : '',
+        report.bytesTotal > 0
+          ? `${share <= 1 ? `${formatPercentage(share, 0)} of` : 'of'} ${formatBytes(report.bytesTotal)}`
+          : '',
         seconds > 0 ? formatByteRate(report.bytesRead / seconds) : '',
       ]
         .filter((part) => part !== '')
@@ -206,7 +208,7 @@ export function throughputSection({ throughput }: ClientData): Html {
       throughput.seconds.length < 2
         ? html`<p class="empty">The run was too short to show over time.</p>`
         : html`<div class="pair">
-            ${chart('rows-chart', 'Rows a second', formatCount(peak(throughput.rowsPerSecond)))}
+            ${chart('rows-chart', 'Rows and messages a second', `${formatCount(peak(throughput.rowsPerSecond))} rows`)}
             ${chart('bytes-chart', 'Megabytes a second', formatByteRate(peak(throughput.megabytesPerSecond) * 1_000_000))}
           </div>`
     }
@@ -266,34 +268,38 @@ function balanceFigure({ label, whole, parts, balanced }: BalanceLine): Html {
   const equation = parts.map(({ label: name, value }) => `${name} ${formatCount(value)}`).join(' + ');
   return html`<figure class="balance">
     <figcaption><strong>${label}</strong> ${verdict}</figcaption>
-    <svg
-      viewBox="0 0 1000 46"
-      preserveAspectRatio="none"
-      role="img"
-      aria-label="${whole.label} ${formatCount(whole.value)} ${balanced ? 'equals' : 'does not equal'} ${equation}"
-    >
-      <rect class="track" x="0" y="0" width="1000" height="46" />
-      <rect
-        class="whole"
-        x="0"
-        y="0"
-        width="${number(scale === 0 ? 0 : (whole.value / scale) * 1_000)}"
-        height="14"
-      />
-      ${pieces
-        .filter(({ value }) => value > 0)
-        .map(
-          ({ color, from: x, width }) =>
-            // What is there is seen, however small.
-            html`<rect
-              class="${color}"
-              x="${number(Math.min(x, 1_000 - Math.max(width, 3)))}"
-              y="18"
-              width="${number(Math.max(width, 3))}"
-              height="28"
-            />`,
-        )}
-    </svg>
+    ${
+      scale === 0
+        ? nothing
+        : html`<svg
+            viewBox="0 0 1000 46"
+            preserveAspectRatio="none"
+            role="img"
+            aria-label="${whole.label} ${formatCount(whole.value)} ${balanced ? 'equals' : 'does not equal'} ${equation}"
+          >
+            <rect class="track" x="0" y="0" width="1000" height="46" />
+            <rect
+              class="whole"
+              x="0"
+              y="0"
+              width="${number(scale === 0 ? 0 : (whole.value / scale) * 1_000)}"
+              height="14"
+            />
+            ${pieces
+              .filter(({ value }) => value > 0)
+              .map(
+                ({ color, from: x, width }) =>
+                  // What is there is seen, however small.
+                  html`<rect
+                    class="${color}"
+                    x="${number(Math.min(x, 1_000 - Math.max(width, 3)))}"
+                    y="18"
+                    width="${number(Math.max(width, 3))}"
+                    height="28"
+                  />`,
+              )}
+          </svg>`
+    }
     <ul class="legend">
       <li><i class="whole"></i>${whole.label} <b>${formatCount(whole.value)}</b> ${balanced ? '=' : '≠'}</li>
       ${pieces.map(

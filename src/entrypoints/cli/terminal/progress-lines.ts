@@ -16,6 +16,7 @@ import { cutToWidth, widthOf } from './text.ts';
 export interface Pace {
   readonly rowsPerSecond: number;
   readonly bytesPerSecond: number;
+  readonly appliedPerSecond: number;
 }
 
 /** The newest sample, and the pace smoothed over the ones before. */
@@ -37,15 +38,18 @@ export function nextView(previous: ProgressView | null, sample: ProgressSample):
   const measured: Pace = {
     rowsPerSecond: increase('rowsRead', before, sample) / passed,
     bytesPerSecond: increase('bytesRead', before, sample) / passed,
+    appliedPerSecond: increase('applied', before, sample) / passed,
   };
   const old = previous?.pace ?? null;
   if (old === null) return { sample, pace: measured };
   const weight = 1 - Math.exp(-passed / SMOOTHING_SECONDS);
+  const smoothed = (name: keyof Pace) => old[name] + weight * (measured[name] - old[name]);
   return {
     sample,
     pace: {
-      rowsPerSecond: old.rowsPerSecond + weight * (measured.rowsPerSecond - old.rowsPerSecond),
-      bytesPerSecond: old.bytesPerSecond + weight * (measured.bytesPerSecond - old.bytesPerSecond),
+      rowsPerSecond: smoothed('rowsPerSecond'),
+      bytesPerSecond: smoothed('bytesPerSecond'),
+      appliedPerSecond: smoothed('appliedPerSecond'),
     },
   };
 }
@@ -56,11 +60,22 @@ export function progressOf({ counters, bytesToRead, listed }: ProgressSample): n
   return Math.min(1, (counters.bytesRead ?? 0) / bytesToRead);
 }
 
-/** Seconds that are left at the pace of now; `null` where nobody can tell. */
+/**
+ * Seconds that are left at the pace of now, of the slower of reading and applying; `null` where nobody can tell. How
+ * many messages there will be is guessed from what was read so far.
+ */
 export function timeLeft({ sample, pace }: ProgressView): number | null {
   const progress = progressOf(sample);
-  if (progress === null || progress >= 1 || pace === null || pace.bytesPerSecond <= 0) return null;
-  return (sample.bytesToRead * (1 - progress)) / pace.bytesPerSecond;
+  if (progress === null || progress === 0 || pace === null) return null;
+  const { messages = 0, applied = 0 } = sample.counters;
+  const reading = secondsFor(sample.bytesToRead * (1 - progress), pace.bytesPerSecond);
+  const applying = secondsFor(messages / progress - applied, pace.appliedPerSecond);
+  const left = Math.max(reading, applying);
+  return left > 0 && Number.isFinite(left) ? left : null;
+}
+
+function secondsFor(amount: number, perSecond: number): number {
+  return amount > 0 ? amount / perSecond : 0;
 }
 
 export interface ProgressLook {
@@ -83,7 +98,7 @@ export function renderProgress(view: ProgressView, { columns, color, over }: Pro
   const stages: readonly (readonly [string, readonly Part[]])[] = [
     ['dispatch', dispatchParts(view.sample, style)],
     ['transform', transformParts(view, over, style)],
-    ['analyze', analyzeParts(view.sample, style)],
+    ['analyze', analyzeParts(view.sample, over, style)],
   ];
   const label = Math.max(...stages.map(([name]) => name.length)) + 2;
   const room = columns - 1;
@@ -129,12 +144,14 @@ function transformParts(view: ProgressView, over: boolean, style: Style): Part[]
   return parts;
 }
 
-function analyzeParts({ counters }: ProgressSample, style: Style): Part[] {
+function analyzeParts({ counters }: ProgressSample, over: boolean, style: Style): Part[] {
   const parts: Part[] = [
     { text: `${formatPlural(counters.applied ?? 0, 'message')} applied`, rank: 0 },
-    { text: formatPlural(counters.framesApplied ?? 0, 'frame'), rank: 2 },
-    { text: formatPlural(counters.duplicates ?? 0, 'duplicate'), rank: 3 },
+    { text: formatPlural(counters.framesApplied ?? 0, 'frame'), rank: 3 },
+    { text: formatPlural(counters.duplicates ?? 0, 'duplicate'), rank: 4 },
   ];
+  const waiting = (counters.messages ?? 0) - (counters.applied ?? 0);
+  if (waiting > 0 && !over) parts.push({ text: `${formatCount(waiting)} waiting`, rank: 2 });
   const opened = (counters.failuresOpened ?? 0) - (counters.failuresClosed ?? 0);
   if (opened > 0) parts.push({ text: style.bad(formatPlural(opened, 'open failure')), rank: 1 });
   return parts;
@@ -163,6 +180,7 @@ export function averagePace({ seconds, counters }: ProgressSample): Pace | null 
   return {
     rowsPerSecond: (counters.rowsRead ?? 0) / seconds,
     bytesPerSecond: (counters.bytesRead ?? 0) / seconds,
+    appliedPerSecond: (counters.applied ?? 0) / seconds,
   };
 }
 

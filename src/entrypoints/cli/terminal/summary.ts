@@ -92,10 +92,7 @@ function headline(report: RunReport, style: Style): string {
 }
 
 function figures(report: RunReport, style: Style): Pair[] {
-  const share =
-    report.bytesTotal > 0
-      ? ` of ${formatBytes(report.bytesTotal)} (${formatPercentage(report.bytesRead / report.bytesTotal)})`
-      : '';
+  const share = report.bytesTotal > 0 ? ` of ${formatBytes(report.bytesTotal)}${shareOf(report)}` : '';
   const figure: Pair[] = [
     [
       'read',
@@ -121,6 +118,11 @@ function figures(report: RunReport, style: Style): Pair[] {
   ];
   if (report.refused.total > 0) figure.push(['left alone', tally(report.refused), style.bad]);
   return figure;
+}
+
+/** More than everything is read where metadata is looked at more than once: no share then. */
+function shareOf({ bytesRead, bytesTotal }: RunReport): string {
+  return bytesRead <= bytesTotal ? ` (${formatPercentage(bytesRead / bytesTotal)})` : '';
 }
 
 /** What the predicate spared. */

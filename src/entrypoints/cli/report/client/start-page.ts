@@ -1,7 +1,7 @@
 import type { ClientData } from '../client-data.ts';
 import type { Browser, Chart, ChartClass, PageElement, Palette } from './browser.ts';
 import type { drawGroups } from './draw-groups.ts';
-import type { drawThroughput } from './draw-throughput.ts';
+import type { drawThroughput, Line } from './draw-throughput.ts';
 import type { createFormats } from './formats.ts';
 import type { createGroupsTable } from './groups-table.ts';
 
@@ -88,32 +88,28 @@ export function startPage(browser: Browser, ChartJs: ChartClass, parts: PagePart
       .getPropertyValue('font-family');
     ChartJs.defaults.font.size = 12;
     ChartJs.defaults.color = colors.text;
-    const { seconds, rowsPerSecond, megabytesPerSecond } = data.throughput;
+    const { seconds, rowsPerSecond, appliedPerSecond, megabytesPerSecond } = data.throughput;
     if (seconds.length > 1) {
-      draw('rows-chart', (canvas) =>
-        parts.drawThroughput(
-          ChartJs,
-          canvas,
-          { seconds, values: rowsPerSecond, unit: 'rows/s', color: colors.first, soft: colors.firstSoft },
-          colors,
-          formats,
-        ),
-      );
-      draw('bytes-chart', (canvas) =>
-        parts.drawThroughput(
-          ChartJs,
-          canvas,
-          {
-            seconds,
-            values: megabytesPerSecond,
-            unit: 'MB/s',
-            color: colors.second,
-            soft: colors.secondSoft,
-          },
-          colors,
-          formats,
-        ),
-      );
+      const charted: readonly (readonly [string, readonly Line[]])[] = [
+        [
+          'rows-chart',
+          [
+            { unit: 'rows read/s', values: rowsPerSecond, color: colors.first, soft: colors.firstSoft },
+            {
+              unit: 'messages applied/s',
+              values: appliedPerSecond,
+              color: colors.third,
+              soft: 'transparent',
+            },
+          ],
+        ],
+        [
+          'bytes-chart',
+          [{ unit: 'MB/s', values: megabytesPerSecond, color: colors.second, soft: colors.secondSoft }],
+        ],
+      ];
+      for (const [id, lines] of charted)
+        draw(id, (canvas) => parts.drawThroughput(ChartJs, canvas, seconds, lines, colors, formats));
     }
     drawAllGroups();
   }
