@@ -17,6 +17,16 @@ export interface ColumnTypes {
 
 export type ColumnType = keyof ColumnTypes;
 
+export const columnTypes = [
+  'string',
+  'number',
+  'integer',
+  'bigint',
+  'boolean',
+  'timestamp',
+  'json',
+] as const satisfies readonly ColumnType[];
+
 /** The columns that a pipeline reads: their names, or their names with their types. An empty text field is `null`, but for `string`. */
 export type Columns = readonly string[] | { readonly [column: string]: ColumnType };
 

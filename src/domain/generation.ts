@@ -55,7 +55,9 @@ export function declaredMeasures(generation: Pick<Generation, 'declared'>): Meas
   const { measures } = JSON.parse(generation.declared) as {
     measures: [name: string, kind: MeasureKind, parameters: Record<string, number>][];
   };
-  return Object.fromEntries(measures.map(([name, kind, parameters]) => [name, { kind, parameters, of: undefined }]));
+  return Object.fromEntries(
+    measures.map(([name, kind, parameters]) => [name, { kind, parameters, of: undefined }]),
+  );
 }
 
 export function generationId(pipeline: AnyPipeline, adHoc: string | undefined): string {

@@ -14,7 +14,18 @@ export interface Measure<in M, out V> {
   readonly value?: V;
 }
 
-export type MeasureKind = 'count' | 'countIf' | 'sum' | 'min' | 'max' | 'mean' | 'distinct' | 'quantiles';
+export const measureKinds = [
+  'count',
+  'countIf',
+  'sum',
+  'min',
+  'max',
+  'mean',
+  'distinct',
+  'quantiles',
+] as const;
+
+export type MeasureKind = (typeof measureKinds)[number];
 
 /**
  * What a quantile measure reads as. `p50` is the value at rank ⌊0.5 × (count − 1)⌋ in ascending order, from 0, to

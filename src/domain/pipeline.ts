@@ -1,5 +1,5 @@
+import { checkPipeline } from './check-pipeline.ts';
 import type { Columns, RowOf } from './columns.ts';
-import { DomainError } from './errors.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { Measure, Measures, MeasureValues } from './measure.ts';
 import type { Row } from './row.ts';
@@ -147,7 +147,7 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
     [PIPELINE]: true,
     name: declaration.name,
     version: declaration.version,
-    source: declaration.source as Source<Columns, unknown>,
+    source: declaration.source,
     transform: declaration.transform as (row: Row) => unknown,
     partitionBy: declaration.partitionBy as AnyPipeline['partitionBy'],
     analyze: declaration.analyze,
@@ -163,62 +163,4 @@ export function isPipeline(value: unknown): value is AnyPipeline {
   return (
     typeof value === 'object' && value !== null && (value as { [PIPELINE]?: unknown })[PIPELINE] === true
   );
-}
-
-function checkPipeline(pipeline: AnyPipeline): void {
-  const { name, version, source, analyze, partitions, limits } = pipeline;
-  require(typeof name === 'string' &&
-    /^[\w-]{1,64}$/.test(name), 'name', 'must be 1 to 64 letters, digits, - or _');
-  require(Number.isSafeInteger(version) && version >= 1, 'version', 'must be a whole number from 1');
-  require(typeof source === 'object' && source !== null, 'source', 'is missing');
-  requireOneOf(source.format, ['csv', 'jsonl', 'json', 'parquet'], 'source.format');
-  requireOneOf(source.compression, ['none', 'gzip', 'zstd'], 'source.compression');
-  requireOneOf(pipeline.frames, ['packed', 'json'], 'frames');
-  requireFunction(pipeline.transform, 'transform');
-  if (pipeline.partitionBy !== undefined) requireFunction(pipeline.partitionBy, 'partitionBy');
-  if (source.id !== undefined) requireFunction(source.id, 'source.id');
-  checkCsv(source.csv);
-  require(Number.isSafeInteger(partitions) &&
-    partitions >= 1 &&
-    partitions <= 4096, 'partitions', 'must be 1 to 4,096');
-  for (const [limit, value] of Object.entries(limits)) {
-    require(Object.hasOwn(defaultLimits, limit), `limits.${limit}`, 'is not a limit');
-    require(Number.isSafeInteger(value) && value >= 1, `limits.${limit}`, 'must be a whole number from 1');
-  }
-  require(typeof analyze === 'object' && analyze !== null, 'analyze', 'is missing');
-  requireFunction(analyze.groupBy, 'analyze.groupBy');
-  if (analyze.findings !== undefined) requireFunction(analyze.findings, 'analyze.findings');
-  if (analyze.flag !== undefined) requireFunction(analyze.flag, 'analyze.flag');
-  require(typeof analyze.measures === 'object' &&
-    analyze.measures !== null, 'analyze.measures', 'is missing');
-  for (const [measure, value] of Object.entries(analyze.measures as Measures)) {
-    require(typeof value?.kind ===
-      'string', `analyze.measures.${measure}`, 'must be made by count(), sum(), … of sluice');
-  }
-}
-
-function checkCsv(csv: CsvOptions | undefined): void {
-  if (csv === undefined) return;
-  const oneByte = (text: unknown): boolean =>
-    typeof text === 'string' && /^[\x01-\x7f]$/.test(text) && !/[\r\n]/.test(text);
-  if (csv.delimiter !== undefined)
-    require(oneByte(csv.delimiter), 'source.csv.delimiter', 'must be one ASCII character');
-  if (csv.quote !== undefined && csv.quote !== false)
-    require(oneByte(csv.quote), 'source.csv.quote', 'must be one ASCII character or false');
-  if (csv.quote !== undefined)
-    require(csv.quote !== (csv.delimiter ?? ','), 'source.csv.quote', 'must differ from the delimiter');
-  requireOneOf(csv.ragged, ['fail', 'pad'], 'source.csv.ragged');
-}
-
-function requireFunction(value: unknown, field: string): void {
-  require(typeof value === 'function', field, 'must be a function');
-}
-
-function requireOneOf(value: unknown, allowed: readonly string[], field: string): void {
-  require(value === undefined ||
-    allowed.includes(value as string), field, `must be one of ${allowed.join(', ')}`);
-}
-
-function require(holds: boolean, field: string, problem: string): void {
-  if (!holds) throw new DomainError(`${field} ${problem}`, { code: 'E_PIPELINE_INVALID' });
 }

@@ -185,7 +185,7 @@ class EntryMaker {
   }
 }
 
-/** @throws DomainError `E_KEY` */
+/** Stores keep keys as UTF-8: two that differ only by lone surrogates would be the same. @throws DomainError `E_KEY` */
 function idOf(pipeline: AnyPipeline, row: Row): string {
   const { id } = pipeline.source;
   if (id === undefined)
@@ -197,12 +197,8 @@ function idOf(pipeline: AnyPipeline, row: Row): string {
     if (isDomainError(thrown)) throw thrown;
     throw new DomainError(`source.id threw: ${messageOf(thrown)}`, { code: 'E_KEY', cause: thrown });
   }
-  if (
-    (typeof key === 'string' && key !== '') ||
-    typeof key === 'bigint' ||
-    (typeof key === 'number' && Number.isFinite(key))
-  )
-    return String(key);
+  if (typeof key === 'string' && key !== '') return key.isWellFormed() ? key : JSON.stringify(key);
+  if (typeof key === 'bigint' || (typeof key === 'number' && Number.isFinite(key))) return String(key);
   throw new DomainError(`source.id gave ${key === '' ? 'an empty string' : typeof key}`, { code: 'E_KEY' });
 }
 

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { Container } from 'inversify';
-import { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
+import type { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { ambientModule, deliveryModule, inMemoryTokens } from '../../adapters/inmemory/module.ts';
 import { localLakeModule, localResultsModule, type LocalLakeOptions } from '../../adapters/local/module.ts';
 import { tokens } from '../../adapters/tokens.ts';

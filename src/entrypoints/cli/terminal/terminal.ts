@@ -1,5 +1,3 @@
-import type { WriteStream } from 'node:tty';
-
 export interface Terminal {
   readonly isTerminal: boolean;
   readonly color: boolean;
@@ -8,7 +6,7 @@ export interface Terminal {
 }
 
 /** What can be shown on a standard stream. Colour follows https://no-color.org. */
-export function terminalOf(stream: Pick<WriteStream, 'isTTY' | 'columns'>): Terminal {
+export function terminalOf(stream: { readonly isTTY?: boolean; readonly columns?: number }): Terminal {
   const isTerminal = stream.isTTY === true;
   const color = isTerminal && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
   return { isTerminal, color, width: isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY };
