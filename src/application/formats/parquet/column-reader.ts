@@ -208,6 +208,7 @@ class NestedReader implements ColumnReader {
   readonly #levels: readonly LevelStream[];
   readonly #assemble: Assemble;
   #unreadable: symbol | undefined;
+  #hasBegun = false;
 
   constructor(node: ColumnNode, streams: readonly PageStream[]) {
     this.#levels = streams.map((stream) => new LevelStream(stream));
@@ -225,13 +226,20 @@ class NestedReader implements ColumnReader {
 
   #nextRow(): unknown {
     this.#unreadable = undefined;
+    if (!this.#hasBegun) this.#checkRowStart();
+    this.#hasBegun = true;
     const value = this.#assemble();
-    if (this.#levels.some((levels) => levels.repetition !== 0)) {
-      throw new Error('the parts of a nested column do not fit together');
-    }
+    this.#checkRowStart();
     if (this.#unreadable === undefined) return value;
     this.sawUnreadable = true;
     return this.#unreadable;
+  }
+
+  /** Where a row ends, each of its stored columns begins another one. */
+  #checkRowStart(): void {
+    if (this.#levels.some((levels) => levels.repetition !== 0)) {
+      throw new Error('the parts of a nested column do not fit together');
+    }
   }
 
   /** A part that may be absent or repeated. */

@@ -15,7 +15,7 @@ import { INVALID_TEXT, INVALID_TIME, TOO_LARGE } from './values.ts';
 /** Rows that are decoded, and handed on, at once. */
 const BATCH_ROWS = 1000;
 
-/** Rows to read again that are no further apart are read in one go. */
+/** Rows to read again that are further apart are read one after the other, where the pages between them can be left out. */
 const NEAR_ROWS = 20_000;
 
 /** Reads Parquet: by row groups and columns, without those that nobody needs. */
@@ -286,21 +286,28 @@ async function* readSingleRows(
       at++;
       continue;
     }
+    const skipsPages = hasOffsetIndexes(group, maker);
     let until = at + 1;
     while (
       until < coordinates.length &&
       coordinates[until]! < group.firstRow + group.rows &&
-      coordinates[until]! - coordinates[until - 1]! <= NEAR_ROWS
+      (!skipsPages || coordinates[until]! - coordinates[until - 1]! <= NEAR_ROWS)
     ) {
       until++;
     }
-    yield* readNearRows(object, group, coordinates.slice(at, until), plan, maker, options, signal);
+    yield* readRowsOfGroup(object, group, coordinates.slice(at, until), plan, maker, options, signal);
     at = until;
   }
 }
 
-/** Rows of one group that are not far from each other. */
-async function* readNearRows(
+function hasOffsetIndexes(group: StoredGroup, { nodes }: RowMaker): boolean {
+  return nodes.every((node) =>
+    node.leaves.every((leaf) => (group.stored.columns[leaf.index]?.offset_index_length ?? 0) > 0),
+  );
+}
+
+/** Some rows of one group. */
+async function* readRowsOfGroup(
   object: ObjectBytes,
   group: StoredGroup,
   coordinates: readonly number[],
