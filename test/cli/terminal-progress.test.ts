@@ -3,7 +3,12 @@ import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import type { LogFields } from '../../src/domain/ports/ambient.ts';
 import type { ProgressSample } from '../../src/entrypoints/cli/run-report.ts';
-import { nextView, renderProgress, timeLeft } from '../../src/entrypoints/cli/terminal/progress-lines.ts';
+import {
+  nextView,
+  progressOf,
+  renderProgress,
+  timeLeft,
+} from '../../src/entrypoints/cli/terminal/progress-lines.ts';
 import { createProgress } from '../../src/entrypoints/cli/terminal/progress.ts';
 
 function sampleAt(seconds: number, more: Partial<ProgressSample> = {}): ProgressSample {
@@ -42,16 +47,21 @@ describe('the lines of progress', () => {
     expect(timeLeft(view)).toBeNull();
   });
 
-  it('tell the time left of applying where that is slower than reading', () => {
+  it('count applying as half of the work', () => {
     const counters = { rowsRead: 500_000, bytesRead: 10_000_000, messages: 1_000_000, applied: 200_000 };
+    // Half is read, and of 2,000,000 messages that are to be expected a tenth is applied: 30 % in 10 s.
     const half = nextView(null, sampleAt(10, { counters }));
-    // 2,000,000 messages are to be expected, and 20,000 are applied a second; reading has 10 s to go.
-    expect(timeLeft(half)).toBeCloseTo(90);
+    expect(progressOf(half.sample)).toBeCloseTo(0.3);
+    expect(timeLeft(half)).toBeCloseTo(70 / 3);
     const read = nextView(null, sampleAt(10, { counters: { ...counters, bytesRead: 20_000_000 } }));
-    expect(timeLeft(read)).toBeCloseTo(40);
-    expect(renderProgress(read, wide)[1]).toContain('99% · 40 s left');
+    expect(renderProgress(read, wide)[1]).toContain('60% · 7 s left');
     expect(renderProgress(read, wide)[2]).toContain('800,000 waiting');
-    expect(timeLeft(nextView(null, sampleAt(10, { counters: { ...counters, applied: 0 } })))).toBeNull();
+    const done = nextView(
+      null,
+      sampleAt(10, { counters: { ...counters, bytesRead: 20_000_000, applied: 1_000_000 } }),
+    );
+    expect(timeLeft(done)).toBeNull();
+    expect(renderProgress(done, wide)[1]).toMatch(/99%$/);
   });
 
   it('tell averages at the end', () => {

@@ -16,7 +16,8 @@ import { cutToWidth, widthOf } from './text.ts';
 export interface Pace {
   readonly rowsPerSecond: number;
   readonly bytesPerSecond: number;
-  readonly appliedPerSecond: number;
+  /** Of `progressOf`. */
+  readonly progressPerSecond: number;
 }
 
 /** The newest sample, and the pace smoothed over the ones before. */
@@ -38,7 +39,9 @@ export function nextView(previous: ProgressView | null, sample: ProgressSample):
   const measured: Pace = {
     rowsPerSecond: increase('rowsRead', before, sample) / passed,
     bytesPerSecond: increase('bytesRead', before, sample) / passed,
-    appliedPerSecond: increase('applied', before, sample) / passed,
+    progressPerSecond:
+      Math.max(0, (progressOf(sample) ?? 0) - (previous === null ? 0 : (progressOf(previous.sample) ?? 0))) /
+      passed,
   };
   const old = previous?.pace ?? null;
   if (old === null) return { sample, pace: measured };
@@ -49,33 +52,31 @@ export function nextView(previous: ProgressView | null, sample: ProgressSample):
     pace: {
       rowsPerSecond: smoothed('rowsPerSecond'),
       bytesPerSecond: smoothed('bytesPerSecond'),
-      appliedPerSecond: smoothed('appliedPerSecond'),
+      progressPerSecond: smoothed('progressPerSecond'),
     },
   };
 }
 
-/** How much of what is to be read is read, 0 to 1; `null` while listing goes on, or where there is nothing to read. */
+/**
+ * How much of the work is done, 0 to 1: half of it is reading, half applying. They share the same processors, so that
+ * the one that lags becomes faster once the other is over: the pace of each alone would tell nothing. How
+ * many messages there will be is guessed from what was read so far.
+ *
+ * @returns `null` while listing goes on, or where there is nothing to read
+ */
 export function progressOf({ counters, bytesToRead, listed }: ProgressSample): number | null {
   if (!listed || bytesToRead <= 0) return null;
-  return Math.min(1, (counters.bytesRead ?? 0) / bytesToRead);
+  const { bytesRead = 0, messages = 0, applied = 0 } = counters;
+  const read = Math.min(1, bytesRead / bytesToRead);
+  if (messages === 0 || read === 0) return read;
+  return (read + Math.min(1, applied / (messages / read))) / 2;
 }
 
-/**
- * Seconds that are left at the pace of now, of the slower of reading and applying; `null` where nobody can tell. How
- * many messages there will be is guessed from what was read so far.
- */
+/** Seconds that are left at the smoothed pace; `null` where nobody can tell. */
 export function timeLeft({ sample, pace }: ProgressView): number | null {
   const progress = progressOf(sample);
-  if (progress === null || progress === 0 || pace === null) return null;
-  const { messages = 0, applied = 0 } = sample.counters;
-  const reading = secondsFor(sample.bytesToRead * (1 - progress), pace.bytesPerSecond);
-  const applying = secondsFor(messages / progress - applied, pace.appliedPerSecond);
-  const left = Math.max(reading, applying);
-  return left > 0 && Number.isFinite(left) ? left : null;
-}
-
-function secondsFor(amount: number, perSecond: number): number {
-  return amount > 0 ? amount / perSecond : 0;
+  if (progress === null || progress >= 1 || pace === null || pace.progressPerSecond <= 0) return null;
+  return (1 - progress) / pace.progressPerSecond;
 }
 
 export interface ProgressLook {
@@ -137,7 +138,7 @@ function transformParts(view: ProgressView, over: boolean, style: Style): Part[]
     return parts;
   }
   const progress = progressOf(sample);
-  // Under way it never says 100 %: what is read is not applied yet.
+  // Under way it never says 100 %.
   if (progress !== null) parts.push({ text: formatPercentage(Math.min(progress, 0.99), 0), rank: 1 });
   const left = timeLeft(view);
   if (left !== null) parts.push({ text: `${formatRoughDuration(left)} left`, rank: 2 });
@@ -175,12 +176,11 @@ function stripStyle(text: string): string {
 }
 
 /** The pace over the whole run. */
-export function averagePace({ seconds, counters }: ProgressSample): Pace | null {
+export function averagePace({ seconds, counters }: ProgressSample): Omit<Pace, 'progressPerSecond'> | null {
   if (seconds <= 0) return null;
   return {
     rowsPerSecond: (counters.rowsRead ?? 0) / seconds,
     bytesPerSecond: (counters.bytesRead ?? 0) / seconds,
-    appliedPerSecond: (counters.applied ?? 0) / seconds,
   };
 }
 
