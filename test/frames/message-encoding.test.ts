@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { digestOf } from '../../src/application/frames/frame-codec.ts';
+import {
+  createMessageEncoding,
+  type MessageEncoding,
+} from '../../src/application/frames/message-encoding.ts';
+import type { FrameCodec } from '../../src/domain/pipeline.ts';
+import { codeOf } from '../values/damage.ts';
+import { anyMessage, arrivedAs, objectOf } from '../values/plain-data.ts';
+
+interface Placed {
+  readonly message: unknown;
+  readonly coordinate: number;
+  readonly output: number;
+}
+
+/** Messages at ascending coordinates, some of them of the same row. */
+const placedMessages: fc.Arbitrary<readonly Placed[]> = fc
+  .array(fc.tuple(anyMessage, fc.oneof(fc.constant(0), fc.nat(1000), fc.nat(2 ** 40))), { maxLength: 12 })
+  .map((steps) => {
+    let coordinate = 0;
+    let output = 0;
+    return steps.map(([message, step]) => {
+      output = step === 0 ? output + 1 : 0;
+      coordinate += step;
+      return { message, coordinate, output };
+    });
+  });
+
+function write(encoding: MessageEncoding, placed: readonly Placed[]): Uint8Array {
+  const body = encoding.startBody();
+  for (const { message, coordinate, output } of placed)
+    body.add(encoding.encode(message), coordinate, output);
+  expect(body.count).toBe(placed.length);
+  return body.finish();
+}
+
+describe.each<FrameCodec>(['packed', 'json'])('messages in %s frames', (codec) => {
+  it('come back as they were, each at its position', () => {
+    fc.assert(
+      fc.property(placedMessages, (placed) => {
+        const body = createMessageEncoding(codec).read(write(createMessageEncoding(codec), placed));
+        expect(body.coordinates).toEqual(placed.map(({ coordinate }) => coordinate));
+        expect(body.outputs).toEqual(placed.map(({ output }) => output));
+        expect(body.messages).toHaveLength(placed.length);
+        placed.forEach(({ message }, index) => expect(arrivedAs(message, body.messages[index])).toBe(true));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('have the same bytes whatever the encoding encoded before', () => {
+    fc.assert(
+      fc.property(placedMessages, fc.array(anyMessage, { maxLength: 5 }), (placed, before) => {
+        const used = createMessageEncoding(codec);
+        for (const message of before) used.encode(message);
+        expect(digestOf(write(used, placed))).toBe(digestOf(write(createMessageEncoding(codec), placed)));
+      }),
+    );
+  });
+
+  it('have other bytes at other positions', () => {
+    const place = (coordinate: number, output: number) =>
+      digestOf(write(createMessageEncoding(codec), [{ message: { a: 1 }, coordinate, output }]));
+    expect(new Set([place(1, 0), place(2, 0), place(1, 1)]).size).toBe(3);
+  });
+
+  it('know their size before they are compressed: it grows with each, by what it has', () => {
+    fc.assert(
+      fc.property(placedMessages, (placed) => {
+        const encoding = createMessageEncoding(codec);
+        const body = encoding.startBody();
+        let size = 0;
+        for (const { message, coordinate, output } of placed) {
+          const encoded = encoding.encode(message);
+          const { length } = encoded.bytes;
+          body.add(encoded, coordinate, output);
+          expect(body.size).toBeGreaterThanOrEqual(size + length);
+          size = body.size;
+        }
+        // What the limit of a frame is about: the estimate must not fall behind what is written.
+        expect(body.finish().length).toBeLessThanOrEqual(size + 32 + 16 * placed.length);
+      }),
+    );
+  });
+
+  it('tell damage as damage', () => {
+    const encoding = createMessageEncoding(codec);
+    fc.assert(
+      fc.property(placedMessages, fc.nat(), fc.nat(7), (placed, at, bit) => {
+        const bytes = Uint8Array.from(write(encoding, placed));
+        bytes[at % bytes.length]! ^= 1 << bit;
+        try {
+          expect(codeOf(() => encoding.read(bytes))).toBeOneOf(['E_FRAME_CORRUPT', undefined]);
+        } catch (thrown) {
+          // Data of another shape: whoever unpacks the frame tells it as damage.
+          expect(thrown).toBeInstanceOf(TypeError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('packed frames', () => {
+  it('hold the names of fields once', () => {
+    const message = (index: number) => ({ aRatherLongNameOfAField: index, another_one: 'x' });
+    const write100 = write(
+      createMessageEncoding('packed'),
+      Array.from({ length: 100 }, (_, index) => ({
+        message: message(index),
+        coordinate: index * 10,
+        output: 0,
+      })),
+    );
+    expect(Buffer.from(write100).toString('latin1').split('aRatherLongNameOfAField')).toHaveLength(2);
+    expect(write100.length).toBeLessThan(100 * 10);
+  });
+
+  it('do not show how many shapes the encoding has met: a section read alone gives the same bytes', () => {
+    const shaped = (index: number) => objectOf([[`id-${index}`, index]]);
+    const used = createMessageEncoding('packed');
+    // Up to the bound at which the encoding forgets its shapes, in the middle of the frame below.
+    for (let index = 0; index < 9_998; index++) used.encode(shaped(-index - 1));
+    const placed = [0, 1, 2, 3, 0, 1, 2, 3].map((shape, index) => ({
+      message: shaped(shape),
+      coordinate: index,
+      output: 0,
+    }));
+    expect(digestOf(write(used, placed))).toBe(digestOf(write(createMessageEncoding('packed'), placed)));
+  });
+});
