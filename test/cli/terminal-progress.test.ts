@@ -45,6 +45,8 @@ describe('the lines of progress', () => {
     expect(lines).toContain('3 objects listed so far');
     expect(lines).not.toMatch(/%|left/);
     expect(timeLeft(view)).toBeNull();
+    // As soon as it is over, the whole run so far tells: 1 MB of 20 a second.
+    expect(timeLeft(nextView(view, sampleAt(5.1)))).toBeCloseTo(14.9);
   });
 
   it('count applying as half of the work', () => {

@@ -318,7 +318,7 @@ function balanceFigure({ label, whole, parts, balanced }: BalanceLine): Html {
 }
 
 function colorOf(label: string, at: number): string {
-  if (/fail/.test(label)) return /settled|closed|redriven/.test(label) ? 'other-1' : 'failed';
+  if (/fail|open|redriven/.test(label)) return /settled|closed|redriven/.test(label) ? 'other-1' : 'failed';
   return Object.hasOwn(partColors, label) ? partColors[label]! : otherColors[at % otherColors.length]!;
 }
 

@@ -36,12 +36,13 @@ export function nextView(previous: ProgressView | null, sample: ProgressSample):
   const before = previous?.sample ?? { seconds: 0, counters: {} };
   const passed = sample.seconds - before.seconds;
   if (passed <= 0) return { sample, pace: previous?.pace ?? null };
+  const done = progressOf(sample) ?? 0;
+  // While listing went on, nobody knew: then the whole run so far stands for the pace.
+  const known = previous === null ? null : progressOf(previous.sample);
   const measured: Pace = {
     rowsPerSecond: increase('rowsRead', before, sample) / passed,
     bytesPerSecond: increase('bytesRead', before, sample) / passed,
-    progressPerSecond:
-      Math.max(0, (progressOf(sample) ?? 0) - (previous === null ? 0 : (progressOf(previous.sample) ?? 0))) /
-      passed,
+    progressPerSecond: known === null ? done / sample.seconds : Math.max(0, done - known) / passed,
   };
   const old = previous?.pace ?? null;
   if (old === null) return { sample, pace: measured };
@@ -52,7 +53,7 @@ export function nextView(previous: ProgressView | null, sample: ProgressSample):
     pace: {
       rowsPerSecond: smoothed('rowsPerSecond'),
       bytesPerSecond: smoothed('bytesPerSecond'),
-      progressPerSecond: smoothed('progressPerSecond'),
+      progressPerSecond: known === null ? measured.progressPerSecond : smoothed('progressPerSecond'),
     },
   };
 }
