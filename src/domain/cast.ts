@@ -94,7 +94,7 @@ function toBigint(value: unknown): bigint | undefined {
 function toBoolean(value: unknown): boolean | undefined {
   if (typeof value === 'boolean') return value;
   if (typeof value === 'number' || typeof value === 'bigint')
-    return value == 1 ? true : value == 0 ? false : undefined;
+    return Number(value) === 1 ? true : Number(value) === 0 ? false : undefined;
   if (typeof value !== 'string') return undefined;
   switch (value.trim().toLowerCase()) {
     case 'true':

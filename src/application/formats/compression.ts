@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib';
 import { DomainError, messageOf } from '../../domain/errors.ts';
 import type { Compression } from '../../domain/pipeline.ts';

@@ -107,6 +107,7 @@ function finisher(
     return (decoded) => copy(decoded, casts);
   }
   const statements = finished.map(({ name, value }) => `decoded[${codeOf(name)}] = ${value};`);
+  // oxlint-disable-next-line typescript/no-implied-eval -- names go in as string literals alone
   const finish = new Function('decoded', 'casts', [...statements, 'return decoded;'].join('\n')) as (
     decoded: Row,
     casts: readonly Cast[],

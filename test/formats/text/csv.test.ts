@@ -20,7 +20,7 @@ function reference(
     record_delimiter: ['\r\n', '\n', '\r'],
     skip_empty_lines: true,
     relax_column_count: false,
-  }) as string[][];
+  });
   const header = csv.header ?? true;
   const names =
     header === true

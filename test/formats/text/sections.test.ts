@@ -201,6 +201,52 @@ describe('sections of text', () => {
     );
   });
 
+  it('rows that lie across the edge of what is held at once are read as any other', async () => {
+    // A reading that starts behind the long first row holds all of the rest at once; one from the beginning does not.
+    const longRow = {
+      csv: (length: number) => `${'x'.repeat(length)},y\n`,
+      jsonl: (length: number) => `{"x":"${'x'.repeat(length)}"}\n`,
+    };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(csvCases, csvCases, jsonLinesCases),
+        fc.integer({ min: 1, max: 60 }),
+        fc.constantFrom(64 * 1024, 128 * 1024),
+        async ({ format, bytes, csv }, before, edge) => {
+          const header = format === 'csv' ? 'a,b\n' : '';
+          const row = longRow[format](edge - before - header.length - 3);
+          const text = Buffer.concat([Buffer.from(header + row), bytes]);
+          const start = header.length + row.length;
+          const options = readOptions({
+            csv: csv === undefined ? csv : { ...csv, header: true },
+            limits: { maxRowBytes: 200_000 },
+          });
+          const decoder = decoders[format];
+          const whole = await readAll(decoder, memoryObject(text), options);
+          const rest = await collect(
+            decoder.read(memoryObject(text), { from: 0, to: null }, start, options, never),
+          );
+          expect(whole.rows.slice(1)).toEqual(rest.rows);
+          expect(whole.faults).toEqual(rest.faults);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('elements of an array that lie across the edge of what is held at once are read as any other', async () => {
+    const values = [{ a: '\\"]' }, { b: ['\\\\', { c: '}' }] }, { 'é"': '€,' }];
+    const elements = values.map((value) => JSON.stringify(value)).join(' , ');
+    for (let before = 0; before < elements.length + 4; before++) {
+      const text = `[${JSON.stringify({ long: 'x'.repeat(64 * 1024 - before - 12) })},${elements}]`;
+      const reading = await readAll(jsonDecoder, memoryObject(text), readOptions());
+      expect(reading.faults).toEqual([]);
+      expect(reading.rows.slice(1).map(({ row }) => JSON.stringify(row))).toEqual(
+        values.map((value) => JSON.stringify(value)),
+      );
+    }
+  });
+
   it('compressed objects give what plain ones give, and need no layout', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -1,4 +1,4 @@
-import { Buffer, isUtf8 } from 'node:buffer';
+import { isUtf8, type Buffer } from 'node:buffer';
 import type { Row } from '../../../domain/row.ts';
 import { generateRowMaker, rowFactory, type RowFactory } from '../row-factory.ts';
 import { MAX_RAW_BYTES, type RowCollector } from '../text/row-collector.ts';

@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { lastTextSection } from '../../../domain/section.ts';
 import type { Decoder, ReadOptions } from '../decoder.ts';
 import { createRowShaper, type RowShaper } from '../row-shaper.ts';

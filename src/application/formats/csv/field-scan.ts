@@ -77,9 +77,8 @@ export class FieldScan {
             this.problem = 'unclosed';
             return i;
           }
-          // A quote at the end of what is held may be the first of two.
-          if (i + 1 >= end && !ended) return -1;
-          if (buffer[i + 1] !== quote || i + 1 >= end) break;
+          // At the end of what is held the line feed follows: then the row is not complete, below.
+          if (buffer[i + 1] !== quote) break;
           this.doubled = true;
           i += 2;
         }
