@@ -42,7 +42,10 @@ export function columnDecimals(values: readonly unknown[]): number {
 /** One format for all values of a column: see `columnDecimals`. */
 export function columnFormat(values: readonly unknown[]): (value: number | bigint) => string {
   const decimals = columnDecimals(values);
-  const format = new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const format = new Intl.NumberFormat('en-US', {
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  });
   return (value) => formatted(value, format);
 }
 
