@@ -63,7 +63,7 @@ export const parquetDecoder: Decoder = {
         'rows in the largest row group': largestOf(file.groups.map((group) => group.rows)),
         'bytes in the largest row group, uncompressed': largest,
         codecs: codecs.join(', '),
-        'written by': writer ?? 'unknown',
+        'written by': writer || 'unknown',
         'columns with statistics': statisticsOf(file, (chunk) => chunk.statistics !== undefined),
         'columns with bloom filters': statisticsOf(
           file,

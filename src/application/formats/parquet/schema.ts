@@ -46,6 +46,8 @@ export function columnsOf(
     type: string | undefined,
   ): ColumnNode => {
     const { element } = tree;
+    // What the footer's fields hold is not checked where it is parsed.
+    if (typeof element.name !== 'string') throw new Error('a column without a name');
     const ownDefinition = definition + (element.repetition_type === 'REQUIRED' ? 0 : 1);
     const ownRepetition = repetition + (element.repetition_type === 'REPEATED' ? 1 : 0);
     const at = { name: element.name, element, definition: ownDefinition, repetition: ownRepetition };
