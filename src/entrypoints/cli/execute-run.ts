@@ -134,10 +134,11 @@ function nothingToRead(locations: readonly string[]): DomainError {
   });
 }
 
-async function publishResults(
+/** Makes the readable results anew from the merged measures. */
+export async function publishResults(
   { pipeline }: LoadedPipeline,
   generation: Generation,
-  { store }: Runtime,
+  { store }: Pick<Runtime, 'store'>,
   signal: AbortSignal,
 ): Promise<{ groups: number; findings: number; errors: readonly DomainError[] }> {
   let groups = 0;

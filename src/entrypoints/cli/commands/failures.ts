@@ -8,6 +8,7 @@ import { describePosition } from '../../../domain/position.ts';
 import { compileWhere } from '../../../domain/predicate.ts';
 import { emptyRow, type Row } from '../../../domain/row.ts';
 import type { Where } from '../../../domain/where.ts';
+import { publishResults } from '../execute-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { requireSame } from '../find-generation.ts';
 import { loadPipeline } from '../load-pipeline.ts';
@@ -152,6 +153,8 @@ async function redriveFailures(path: string, ids: readonly string[], flags: Flag
     const summary = await withPlatform(context, runtime, signal, (working) =>
       redrive(selected(), { pipeline, build, run, signal: working }, { ...runtime, sink: runtime.stream }),
     );
+    // What was settled is in the measures; the readable results have to follow.
+    await publishResults(loaded, generation, runtime, signal);
     const report = redriveReport(run, summary, runtime);
     await runtime.store.saveRun(
       { ...record, finishedAt: runtime.clock.now(), report: JSON.stringify(report) },
