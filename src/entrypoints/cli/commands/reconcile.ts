@@ -20,7 +20,10 @@ export function reconcileCommand(exitWith: (code: number) => void): Command {
     .argument('[run]', 'id of the run; default: the last one')
     .addOption(outOption())
     .addOption(jsonOption())
-    .addHelpText('after', '\nExit codes: 0 complete and balanced; 1 not, or the command itself failed.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 ended, complete and balanced; 1 not, or the command itself failed.',
+    )
     .action(async (id: string | undefined, flags: Flags) => {
       exitWith(await withResults(flags, (runtime, signal) => reconcile(id, flags, runtime, signal)));
     });
@@ -35,25 +38,32 @@ async function reconcile(
   const { store } = runtime;
   const run = await findRun(id, runtime, signal);
   const scope = scopeOf(run);
-  const { balance, complete, unbalanced } = await balanceOf(scope, store, signal);
+  const { balance, complete: plannedComplete, unbalanced } = await balanceOf(scope, store, signal);
+  // What broke off may not have planned all that it was given: its objects prove nothing about the others.
+  const finished = run.finishedAt !== null;
+  const complete = finished && plannedComplete;
   const failed = await openFailuresOf(scope, store, signal);
   const balanced = balance.every((line) => line.balanced);
   if (flags.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ run: run.id, generation: run.generation, complete, balanced, balance, failed, unbalanced })}\n`,
+      `${JSON.stringify({ run: run.id, generation: run.generation, finished, complete, balanced, balance, failed, unbalanced })}\n`,
     );
   } else {
     process.stdout.write(
       `run ${run.id} of ${run.generation}\n${renderBalance(balance, terminalOf(process.stdout))}`,
     );
-    process.stdout.write(
-      complete
-        ? 'every planned object is complete\n'
-        : 'not every planned object is complete: start the run again to continue\n',
-    );
+    process.stdout.write(`${completenessOf(finished, plannedComplete)}\n`);
     for (const object of unbalanced) process.stdout.write(`does not balance: ${object}\n`);
   }
   return complete && balanced ? exitCodes.ok : exitCodes.broken;
+}
+
+function completenessOf(finished: boolean, complete: boolean): string {
+  if (!finished)
+    return 'this run is under way or broke off before its end: start it again, and reconcile the run that ends';
+  return complete
+    ? 'every planned object is complete'
+    : 'not every planned object is complete: start the run again to continue';
 }
 
 async function findRun(id: string | undefined, { store }: Runtime, signal: AbortSignal): Promise<RunRecord> {
