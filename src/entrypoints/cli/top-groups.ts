@@ -4,6 +4,7 @@ import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { MeasureKind } from '../../domain/measure.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { PublishedGroup, ResultStore } from '../../domain/ports/result-store.ts';
+import { allColumns } from './terminal/results-table.ts';
 
 export interface TopGroups {
   readonly measures: readonly { readonly name: string; readonly kind: MeasureKind }[];
@@ -26,7 +27,7 @@ export async function topGroups(
   const measures = Object.entries(declared).map(([name, { kind }]) => ({ name, kind }));
   const valueOf = valueReader(
     by ?? measures.find(({ kind }) => kind === 'count')?.name ?? measures[0]?.name,
-    Object.keys(declared),
+    measures,
   );
   // One more than is asked for, sorted again whenever it is twice as many: whatever the number of groups, few are held.
   let best: { value: number | string; group: PublishedGroup }[] = [];
@@ -52,29 +53,26 @@ export async function topGroups(
 
 function valueReader(
   by: string | undefined,
-  names: readonly string[],
+  measures: TopGroups['measures'],
 ): (group: PublishedGroup) => number | string {
   if (by === undefined) return () => 0;
-  const name = names.find((measure) => by === measure || by.startsWith(`${measure}.`));
-  if (name === undefined)
-    throw new DomainError(`there is no measure ${by}: there are ${names.join(', ')}`, { code: 'E_USAGE' });
-  const part = by.slice(name.length + 1);
-  return ({ measures }) => {
-    const value = measures[name];
-    return comparable(
-      part !== '' && typeof value === 'object' && value !== null
-        ? (value as Record<string, unknown>)[part]
-        : value,
-      by,
-    );
-  };
+  // Without the first and the last, which are the group and its findings.
+  const columns = allColumns(measures).slice(1, -1);
+  const column = columns.find(({ title }) => title === by);
+  if (column === undefined) {
+    const problem = measures.some(({ name }) => name === by)
+      ? `${by} has several values, say which`
+      : `there is no measure ${by}`;
+    throw new DomainError(`${problem}: there are ${columns.map(({ title }) => title).join(', ')}`, {
+      code: 'E_USAGE',
+    });
+  }
+  return (group) => comparable(column.value(group));
 }
 
-function comparable(value: unknown, by: string): number | string {
-  if (value === null || value === undefined) return Number.NEGATIVE_INFINITY;
+function comparable(value: unknown): number | string {
   if (typeof value === 'number' || typeof value === 'string') return value;
-  if (value instanceof Date) return value.getTime();
-  throw new DomainError(`${by} has several values: say which, e.g. ${by}.p95`, { code: 'E_USAGE' });
+  return value instanceof Date ? value.getTime() : Number.NEGATIVE_INFINITY;
 }
 
 function compare(a: number | string, b: number | string): number {
