@@ -19,6 +19,9 @@ export interface RuntimeOptions {
   readonly log: NonNullable<LocalLakeOptions['log']>;
 }
 
+/** Frames between transform and analyze, in bytes: enough to keep both at work, and no more to hold or to do again after a crash. */
+const STREAM_BYTES = 16 * 1024 * 1024;
+
 /** A dead letter must show soon: here nobody looks at a queue of them. */
 const MAX_RECEIVES = 5;
 
@@ -33,7 +36,10 @@ export async function startRuntime({ out, partitions = 1, create, log }: Runtime
   container.bind(tokens.mergeStates).toConstantValue(mergeStates);
   container.load(
     ambientModule(),
-    deliveryModule({ stream: { partitions }, queue: { maxReceives: MAX_RECEIVES } }),
+    deliveryModule({
+      stream: { partitions, capacityBytes: STREAM_BYTES },
+      queue: { maxReceives: MAX_RECEIVES },
+    }),
     localLakeModule({ outputFolder: out, log }),
     localResultsModule({
       outputFolder: out,

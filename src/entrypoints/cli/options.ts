@@ -5,8 +5,10 @@ import type { Where } from '../../domain/where.ts';
 
 /** Options that several commands share: one spelling, one meaning. */
 
+export const DEFAULT_OUT = 'sluice-out';
+
 export const outOption = () =>
-  new Option('--out <dir>', 'folder of results and failures').default('sluice-out');
+  new Option('--out <dir>', 'folder of results and failures').default(DEFAULT_OUT);
 
 export const jsonOption = () =>
   new Option('--json', 'print one JSON object on stdout, and nothing else there');

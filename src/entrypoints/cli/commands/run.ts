@@ -3,15 +3,13 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { DomainError, InfrastructureError, messageOf } from '../../../domain/errors.ts';
-import { errorCatalogue } from '../../../domain/error-codes.ts';
 import type { Where } from '../../../domain/where.ts';
 import { startRuntime } from '../container.ts';
 import { executeRun, type RunOptions, type RunOutcome } from '../execute-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { loadPipeline, type LoadedPipeline } from '../load-pipeline.ts';
-import { jsonOption, outOption, whereOption, wholeNumber } from '../options.ts';
-import type { RunReport } from '../run-report.ts';
+import { DEFAULT_OUT, jsonOption, outOption, whereOption, wholeNumber } from '../options.ts';
 import type { Runtime } from '../runtime.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { resultRows, tableColumns } from '../terminal/results-table.ts';
@@ -31,6 +29,9 @@ interface Flags {
   readonly top: number;
   readonly json?: true;
 }
+
+/** More of a kind is counted, not listed. */
+const MAX_SAID = 3;
 
 export function runCommand(exitWith: (code: number) => void): Command {
   return new Command('run')
@@ -99,7 +100,7 @@ async function run(
     }
     if (flags.report !== undefined) await writeReport(flags.report, loaded, outcome, runtime, signal);
     await print(flags, loaded, outcome, runtime, signal);
-    return verdict(flags, outcome, out);
+    return verdict(flags, outcome);
   } finally {
     await runtime.close();
   }
@@ -184,41 +185,41 @@ async function print(
   );
 }
 
-function nextSteps({ out, report }: Flags, { generation }: RunOutcome): { text: string; purpose: string }[] {
+function nextSteps(
+  { out, report: page }: Flags,
+  { generation, report }: RunOutcome,
+): { text: string; purpose: string }[] {
+  const folder = out === DEFAULT_OUT ? '' : ` --out ${quoted(out)}`;
   const steps = [
-    { purpose: 'all results', text: `sluice results ${generation.id} --out ${out}` },
+    { purpose: 'all results', text: `sluice results ${quoted(generation.id)}${folder}` },
     { purpose: 'with any tool', text: `${out}/results.sqlite` },
   ];
-  return report === undefined ? steps : [...steps, { purpose: 'report', text: report }];
+  if (report.failed.total > 0) {
+    steps.unshift({
+      purpose: 'failures',
+      text: `sluice failures list --generation ${quoted(generation.id)}${folder}`,
+    });
+  }
+  if (page !== undefined) steps.push({ purpose: 'report', text: page });
+  return steps;
 }
 
-/** Says on stderr what is missing and what to do, and picks the exit code. */
-function verdict(
-  flags: Flags,
-  { report, refused, findingErrors, generation }: RunOutcome,
-  out: string,
-): number {
+/** A word for a shell. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Says on stderr what is not as it should be, and picks the exit code. What to do about it stands in the summary. */
+function verdict(flags: Flags, { report, refused, findingErrors }: RunOutcome): number {
   const say = (text: string) => process.stderr.write(`${text}\n`);
-  const again = `--out ${JSON.stringify(out)}`;
-  for (const error of findingErrors.slice(0, 3)) say(`${error.code}: ${error.message}`);
-  for (const [code, total] of Object.entries(report.refused.byCode)) {
-    const first = refused.find((object) => object.code === code)?.object;
-    say(
-      `${code}: ${total} of ${report.objects} objects were left as they are, e.g. ${first?.bucket}/${first?.key}`,
-    );
-    say(`  ${errorCatalogue[code as keyof typeof errorCatalogue].remedy}`);
-  }
+  for (const error of findingErrors.slice(0, MAX_SAID)) say(`${error.code}: ${error.message}`);
+  if (findingErrors.length > MAX_SAID)
+    say(`${findingErrors.length - MAX_SAID} more groups have errors in their findings`);
+  for (const { code, object } of refused.slice(0, MAX_SAID))
+    say(`${code}: left as it is: ${object.bucket}/${object.key}`);
+  if (refused.length > MAX_SAID) say(`${refused.length - MAX_SAID} more objects were left as they are`);
   if (report.refused.total > 0) return exitCodes.broken;
-  if (report.failed.total > flags.maxFailures) {
-    say(
-      `${report.failed.total} failures are open: sluice failures list --generation ${JSON.stringify(generation.id)} ${again}`,
-    );
-    return exitCodes.failures;
-  }
-  return complete(report, say);
-}
-
-function complete(report: RunReport, say: (text: string) => void): number {
+  if (report.failed.total > flags.maxFailures) return exitCodes.failures;
   if (report.complete) return exitCodes.ok;
   say('Not everything that was planned is complete: start the same command again to continue.');
   return exitCodes.broken;
