@@ -66,7 +66,7 @@ test(
     await show('--format', 'parquet', '--to', 'made/results.parquet');
     const bytes = await readFile(scratch.path('made/results.parquet'));
     const parquet = await parquetReadObjects({
-      file: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer,
+      file: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength),
     });
     const withNumbers = (row: Record<string, unknown>): [string, Record<string, unknown>] => [
       row['group'] as string,
@@ -101,7 +101,7 @@ test(
         '2',
       );
       const heaviest = [...byLane].sort(([, x], [, y]) => y.weight - x.weight).map(([lane]) => lane);
-      expect((parse(stdout, { columns: true }) as { group: string }[]).map(({ group }) => group)).toEqual(
+      expect(parse<{ group: string }>(stdout, { columns: true }).map(({ group }) => group)).toEqual(
         heaviest.slice(0, 2),
       );
     }

@@ -84,7 +84,11 @@ export async function writeObject(folder: string, key: string, content: string |
 /** What `pipelineSource` measures, worked out plainly. */
 export function expectedResults(rows: Iterable<Shipment>): Results {
   const groups = new Map<string, Shipment[]>();
-  for (const row of rows) groups.set(row.lane, [...(groups.get(row.lane) ?? []), row]);
+  for (const row of rows) {
+    const those = groups.get(row.lane);
+    if (those === undefined) groups.set(row.lane, [row]);
+    else those.push(row);
+  }
   return Object.fromEntries(
     [...groups.keys()].sort().map((lane) => {
       const those = groups.get(lane) as Shipment[];
@@ -100,7 +104,7 @@ function measuresOf(rows: readonly Shipment[]): Record<string, unknown> {
     late: rows.filter(({ delay }) => delay > 15).length,
     weight,
     meanWeight: weight / rows.length,
-    earliest: Math.min(...rows.map(({ delay }) => delay)),
+    earliest: rows.reduce((least, { delay }) => Math.min(least, delay), Number.POSITIVE_INFINITY),
     notes: new Set(rows.map(({ note }) => note)).size,
   };
 }
