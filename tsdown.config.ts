@@ -3,7 +3,12 @@ import { defineConfig } from 'tsdown';
 // One file per module, as in src: what looks for its neighbours (the launcher, the loader of pipelines) finds them at
 // the same relative places in the repository and in the package, and the package root and the CLI share every module.
 export default defineConfig({
-  entry: ['src/index.ts', 'src/testing/index.ts', 'src/entrypoints/cli/main.ts'],
+  entry: [
+    'src/index.ts',
+    'src/testing/index.ts',
+    'src/entrypoints/in-memory/index.ts',
+    'src/entrypoints/cli/main.ts',
+  ],
   root: 'src',
   unbundle: true,
   format: 'esm',

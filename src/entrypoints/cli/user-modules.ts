@@ -18,6 +18,7 @@ const SLUICE_ROOT = new URL('../../', import.meta.url).href;
 const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
 const SLUICE_ENTRIES: Readonly<Record<string, string>> = {
   sluice: `${SLUICE_ROOT}index${EXTENSION}`,
+  'sluice/in-memory': `${SLUICE_ROOT}entrypoints/in-memory/index${EXTENSION}`,
   'sluice/testing': `${SLUICE_ROOT}testing/index${EXTENSION}`,
 };
 
