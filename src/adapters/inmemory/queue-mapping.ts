@@ -2,7 +2,7 @@ import { InfrastructureError } from '../../domain/errors.ts';
 import type { Clock, Random } from '../../domain/ports/ambient.ts';
 import type { ReceivedTask } from '../../domain/ports/task-queue.ts';
 import type { Task } from '../../domain/section.ts';
-import { backoffMs, type BackoffOptions } from './backoff.ts';
+import { type Backoff, backoffMs, defaultBackoff } from '../../domain/retry.ts';
 import type { InMemoryTaskQueue } from './task-queue.ts';
 
 export interface TaskAttempt {
@@ -33,7 +33,8 @@ export interface QueueMappingOptions {
   readonly visibilityMs?: number;
   /** Between two prolongations, in milliseconds. Default: a third of `visibilityMs`. */
   readonly heartbeatMs?: number;
-  readonly backoff?: BackoffOptions;
+  /** Default: `defaultBackoff` of the domain. */
+  readonly backoff?: Backoff;
 }
 
 /**
@@ -122,7 +123,7 @@ export class QueueMapping {
       this.#options.onAttemptFailed?.({ task, receiveCount, error, dead });
       await this.#queue.extend(
         receipt,
-        dead ? 0 : backoffMs(receiveCount, this.#random, this.#options.backoff),
+        dead ? 0 : backoffMs(this.#options.backoff ?? defaultBackoff, receiveCount, this.#random.next()),
         always,
       );
     } finally {

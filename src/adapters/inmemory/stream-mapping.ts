@@ -1,5 +1,5 @@
 import type { Clock, Random } from '../../domain/ports/ambient.ts';
-import { backoffMs, type BackoffOptions } from './backoff.ts';
+import { type Backoff, backoffMs, defaultBackoff } from '../../domain/retry.ts';
 import { Limiter } from './limiter.ts';
 import type { InMemoryStream, StreamRecord } from './stream.ts';
 
@@ -49,7 +49,8 @@ export interface StreamMappingOptions {
    * alone in the end. Default `true`.
    */
   readonly bisect?: boolean;
-  readonly backoff?: BackoffOptions;
+  /** Default: `defaultBackoff` of the domain. */
+  readonly backoff?: Backoff;
 }
 
 /**
@@ -121,7 +122,10 @@ export class StreamMapping {
         await this.#stream.whenRecords(shard, this.#stream.checkpoint(shard), stop);
         await limiter.run(() => this.#tryBatch(shard, progress, stop), stop);
         if (progress.attempts > 0)
-          await this.#clock.sleep(backoffMs(progress.attempts, this.#random, this.#options.backoff), stop);
+          await this.#clock.sleep(
+            backoffMs(this.#options.backoff ?? defaultBackoff, progress.attempts, this.#random.next()),
+            stop,
+          );
       }
     } catch (error) {
       // Stopped from outside, or by a sibling's failure: whatever was under way ended because of that.
