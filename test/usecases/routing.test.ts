@@ -245,7 +245,7 @@ describe('a redrive', () => {
     const world = newWorld();
     world.source.put({ bucket: 'lake', key: 'x.csv' }, 'no,such\ncolumns,here\n');
     const process = new Process(world, lakePipeline(how, broken));
-    expect(await process.run()).toMatchObject({ objects: 1, failedObjects: 1, tasks: 0 });
+    await process.run();
     const generation = process.generation.id;
     expect(await openFailures(world, generation)).toMatchObject([
       { stage: 'open', code: 'E_COLUMN_MISSING', rows: 0, position: { coordinate: null } },
