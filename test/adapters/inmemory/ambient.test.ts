@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backoffMs } from '../../../src/adapters/inmemory/backoff.ts';
+import { backoffMs } from '../../../src/domain/retry.ts';
 import { ManualClock, SystemClock } from '../../../src/adapters/inmemory/clock.ts';
 import { Heap } from '../../../src/adapters/inmemory/heap.ts';
 import { Limiter } from '../../../src/adapters/inmemory/limiter.ts';
@@ -130,9 +130,9 @@ describe('backoffMs', () => {
   it('is anything up to base × 2^(attempt − 1), and never more than the cap', () => {
     const random = { next: () => 0.999_999, id: () => '' };
     expect(
-      [1, 2, 3, 4, 5, 50].map((attempt) => backoffMs(attempt, random, { baseMs: 100, capMs: 1_000 })),
+      [1, 2, 3, 4, 5, 50].map((attempt) => backoffMs({ baseMs: 100, maxMs: 1_000 }, attempt, random.next())),
     ).toEqual([99, 199, 399, 799, 999, 999]);
-    expect(backoffMs(9, { ...random, next: () => 0 })).toBe(0);
+    expect(backoffMs({ baseMs: 100, maxMs: 1_000 }, 9, 0)).toBe(0);
   });
 });
 

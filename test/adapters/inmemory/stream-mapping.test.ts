@@ -138,7 +138,7 @@ describe('StreamMapping', () => {
     const mapping = map({
       bisect: false,
       maximumAttempts: 3,
-      backoff: { baseMs: 1_000, capMs: 10_000 },
+      backoff: { baseMs: 1_000, maxMs: 10_000 },
       handler: async ({ records }) => {
         calls.push(records.map(valueOf));
         return { failedFrom: records.find((record) => valueOf(record) === 2)?.sequenceNumber ?? null };
