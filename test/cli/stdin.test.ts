@@ -97,14 +97,23 @@ describe('sluice run --stdin', { timeout: 60_000 }, () => {
     await say(running, second.slice(0, 20));
     await say(running, second.slice(20));
     await eventually(() => appliedKeys(scratch) === 2, 'the second message is in the results file');
+    // Other tools read what is published: it follows while the pipe is open.
+    const published = () => Object.values(scratch.results('shipments@1')).length;
+    await eventually(() => published() > 0, 'the results are published');
+    await say(running, asJsonLines(shipments(4).slice(3)));
+    await eventually(() => appliedKeys(scratch) === 3, 'the third message is in the results file');
     running.child.kill('SIGINT');
     const ended = await running.ended;
     expect(ended).toMatchObject({ code: 130, signal: null, stdout: '' });
     expect(ended.stderr).toMatch(/E_ABORTED: stopped by SIGINT; what was applied is kept/);
 
-    const { report } = await ingest(scratch, asJsonLines(rows));
-    expect(report).toMatchObject({ applied: 1, duplicates: 2, complete: true });
-    expect(scratch.results('shipments@1')).toEqual(expectedResults(rows));
+    expect(scratch.results('shipments@1')).toEqual(
+      expectedResults(shipments(4).filter((_, index) => index !== 2)),
+    );
+
+    const { report } = await ingest(scratch, asJsonLines(shipments(4)));
+    expect(report).toMatchObject({ applied: 1, duplicates: 3, complete: true });
+    expect(scratch.results('shipments@1')).toEqual(expectedResults(shipments(4)));
   });
 });
 

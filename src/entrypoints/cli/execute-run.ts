@@ -8,6 +8,8 @@ import type { PublishedGroup } from '../../domain/ports/result-store.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Where } from '../../domain/where.ts';
 import { ingestStdin, type Pipe } from './ingest-stdin.ts';
+import { isInterrupt } from './interrupt.ts';
+import { keepPublished } from './keep-published.ts';
 import type { LoadedPipeline } from './load-pipeline.ts';
 import { withPlatform } from './platform.ts';
 import { balanceOf, openFailuresOf, type Scope } from './run-state.ts';
@@ -64,6 +66,11 @@ export async function executeRun(
   const context = { pipeline, build, generation, where, concurrency: options.concurrency };
   const sampler = new Sampler(runtime, startedAt, onSample);
   const stopSampling = sampler.start();
+  const publishNow = (under: AbortSignal) => publishResults(loaded, generation, runtime, under);
+  const stopPublishing =
+    options.pipe === null
+      ? async () => undefined
+      : keepPublished(publishNow, () => metrics.total('framesApplied') + metrics.total('applied'), runtime);
   let plan: DispatchSummary;
   try {
     plan = await withPlatform(context, runtime, signal, async (working) => {
@@ -77,16 +84,22 @@ export async function executeRun(
       sampler.plan(summary, true);
       return summary;
     });
+  } catch (thrown) {
+    await stopPublishing();
+    // A pipe that stays open ends by Ctrl-C: what was applied has to be readable then.
+    if (options.pipe !== null && isInterrupt(thrown)) await publishNow(new AbortController().signal);
+    throw thrown;
   } finally {
     await stopSampling();
   }
+  await stopPublishing();
 
   const scope: Scope = {
     generation: generation.id,
     run,
     ...(options.pipe === null ? {} : { source: options.pipe.source }),
   };
-  const published = await publishResults(loaded, generation, runtime, signal);
+  const published = await publishNow(signal);
   const failed = await openFailuresOf(scope, runtime.store, signal);
   const { balance, complete } = await balanceOf(scope, runtime.store, signal);
   const count = (counter: Counter) => metrics.total(counter);
