@@ -101,8 +101,13 @@ export class Scratch implements AsyncDisposable {
 
   /** The first number that a query of the results file gives. */
   count(sql: string, out = 'sluice-out'): number {
+    return Number(this.text(sql, out));
+  }
+
+  /** The first value that a query of the results file gives, as text. */
+  text(sql: string, out = 'sluice-out'): string {
     return inResults(this.path(out), (database) =>
-      Number(Object.values(database.prepare(sql).get() ?? { n: 0 })[0]),
+      String(Object.values(database.prepare(sql).get() ?? {})[0]),
     );
   }
 

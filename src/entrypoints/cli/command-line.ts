@@ -1,4 +1,6 @@
 import { Command, CommanderError } from 'commander';
+import { DomainError } from '../../domain/errors.ts';
+import { isBrokenPipe } from './broken-pipe.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
@@ -17,22 +19,49 @@ import { sluiceVersion } from './sluice-version.ts';
  */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.ok;
+  // A reader that has enough must not end a run that is under way, nor look like a defect.
+  process.stdout.on('error', (thrown) => {
+    if (!isBrokenPipe(thrown)) throw thrown;
+  });
   const program = new Command('sluice')
     .description('Processes a data lake: rows in, answers out, every message counted exactly once.')
     .version(sluiceVersion())
     .showHelpAfterError('(run the command with --help to see what it takes)')
     .exitOverride();
   for (const command of [runCommand, inspectCommand, failuresCommand, resultsCommand, reconcileCommand]) {
-    program.addCommand(command((code: number) => (exitCode = code)));
+    program.addCommand(
+      inheriting(
+        program,
+        command((code: number) => (exitCode = code)),
+      ),
+    );
   }
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (thrown) {
     // Commander has printed its own: help and version end well, a wrong command line does not.
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.broken;
+    if (thrown instanceof CommanderError) {
+      if (thrown.exitCode === 0) return exitCodes.ok;
+      const message = thrown.message.replace(/^error: /, '');
+      printAsJson(argv, new DomainError(message, { code: 'E_USAGE', cause: thrown }));
+      return exitCodes.broken;
+    }
+    if (isBrokenPipe(thrown)) return exitCodes.ok;
     process.stderr.write(describeError(thrown));
-    if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: errorFields(thrown) })}\n`);
+    printAsJson(argv, thrown);
     return isInterrupt(thrown) ? exitCodes.interrupted : exitCodes.broken;
   }
+}
+
+/** Commander hands settings on only to commands that are made under it. */
+function inheriting(parent: Command, command: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inheriting(command, child);
+  return command;
+}
+
+/** Whoever asks for JSON gets one object, whatever happens. */
+function printAsJson(argv: readonly string[], thrown: unknown): void {
+  if (argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error: errorFields(thrown) })}\n`);
 }
