@@ -23,7 +23,7 @@ interface Redriven {
 }
 
 /** Rejects one lane, throws for another's very late ones, and cannot group the heaviest. */
-const broken = pipelineSource({
+const faulty = pipelineSource({
   transform:
     "if (row.lane === 'ICN-ANC') throw new DomainError('closed', { code: 'E_LANE_CLOSED' }); if (row.delay > 170) row.nothing.there; return row;",
   groupBy: "if (message.weight > 950) throw new Error('too heavy'); return message.lane;",
@@ -35,7 +35,7 @@ describe('sluice failures', { timeout: 120_000 }, () => {
     const [a, b] = [shipments(400, 1), shipments(400, 2)];
     await writeObject(scratch.path('lake'), 'a.csv', asCsv(a));
     await writeObject(scratch.path('lake'), 'b.csv', `${asCsv(b)}short,row\n`);
-    await scratch.write('shipments.ts', broken);
+    await scratch.write('shipments.ts', faulty);
     const before = Date.now();
     const run = await scratch.run('shipments.ts', 'lake');
     expect(run.code).toBe(2);
