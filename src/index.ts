@@ -19,7 +19,12 @@ export type { ErrorCode } from './domain/error-codes.ts';
 // Ports: what a provider implements
 export type { ByteRange, LakeObject, ObjectName } from './domain/lake-object.ts';
 export type { ObjectSource, ObjectSourceCapabilities } from './domain/ports/object-source.ts';
-export type { PutOutcome, RecordSink, RecordSinkCapabilities, SinkRecord } from './domain/ports/record-sink.ts';
+export type {
+  PutOutcome,
+  RecordSink,
+  RecordSinkCapabilities,
+  SinkRecord,
+} from './domain/ports/record-sink.ts';
 export type { Claim, ClaimOutcome, DedupStore, DedupStoreCapabilities } from './domain/ports/dedup-store.ts';
 export type { ErrorRouter, RoutedFailure } from './domain/ports/error-router.ts';
 export type { ReceivedTask, TaskQueue, TaskQueueCapabilities } from './domain/ports/task-queue.ts';
