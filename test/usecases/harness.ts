@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { InMemoryDedupStore } from '../../src/adapters/inmemory/dedup-store.ts';
 import { InMemoryErrorRouter } from '../../src/adapters/inmemory/error-router.ts';
 import { silentLog } from '../../src/adapters/inmemory/log.ts';
@@ -27,6 +28,9 @@ import { reconcileKeyed, reconcileObject } from '../../src/domain/reconcile.ts';
 import type { Task } from '../../src/domain/section.ts';
 import { collect } from '../../src/testing/harness.ts';
 import { BUCKET } from './lakes.ts';
+
+// Shrinking a history takes long: what is found in time is shown, instead of a test that was too slow.
+fc.configureGlobal({ interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true });
 
 /** Time that goes on as soon as somebody waits; who waits for very long only waits to be stopped. */
 export class EagerClock implements Clock {

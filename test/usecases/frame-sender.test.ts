@@ -1,0 +1,195 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../../src/adapters/inmemory/clock.ts';
+import { InMemoryMetrics } from '../../src/adapters/inmemory/metrics.ts';
+import { SeededRandom } from '../../src/adapters/inmemory/random.ts';
+import { InMemoryStream, type InMemoryStreamOptions } from '../../src/adapters/inmemory/stream.ts';
+import { FrameSender } from '../../src/application/frames/frame-sender.ts';
+import type { FrameHeader, PackedFrame } from '../../src/domain/frame.ts';
+import type { RecordSink } from '../../src/domain/ports/record-sink.ts';
+import type { RetryPolicy } from '../../src/domain/retry.ts';
+import { withFaults, type Fault } from '../../src/testing/faults.ts';
+import { codeOfAsync } from '../values/damage.ts';
+
+const never = new AbortController().signal;
+const policy: RetryPolicy = { attempts: 5, baseMs: 10, maxMs: 100 };
+
+function setUp(options: InMemoryStreamOptions, faults: readonly Fault[] = []) {
+  const clock = new ManualClock(0);
+  const random = new SeededRandom({ clock }, 7);
+  const stream = new InMemoryStream({ clock, random }, { shards: 1, ...options });
+  const faulty = withFaults<RecordSink>(stream, faults, { clock });
+  const puts: (readonly number[])[] = [];
+  const sink: RecordSink = {
+    capabilities: stream.capabilities,
+    put: (records, signal) => {
+      puts.push(records.map(({ data }) => numberOf(data)));
+      return faulty.port.put(records, signal);
+    },
+  };
+  const metrics = new InMemoryMetrics();
+  const sender = new FrameSender({ sink, clock, random, metrics, signal: never, retry: policy });
+  const arrived = () => stream.read(0, null, 100_000, Number.MAX_SAFE_INTEGER);
+  return { clock, stream, sender, puts, metrics, struck: faulty.struck, arrived };
+}
+
+const numberOf = (data: Uint8Array) => Buffer.from(data).readUInt32BE();
+
+function frame(partition: number, number: number, bytes = 4): PackedFrame {
+  const data = Buffer.alloc(bytes);
+  data.writeUInt32BE(number);
+  return { header: { partition } as FrameHeader, bytes: data };
+}
+
+const firstOnly = (numbers: readonly number[]) => [...new Set(numbers)];
+
+describe('FrameSender', () => {
+  it('brings every frame at least once, those of a partition in order, whatever is rejected, lost or throttled', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          partitions: fc.array(fc.nat(3), { maxLength: 25 }),
+          maxBatchRecords: fc.integer({ min: 1, max: 6 }),
+          maxBatchBytes: fc.integer({ min: 8, max: 40 }),
+          faults: fc.array(
+            fc.oneof(
+              fc.record({
+                kind: fc.constant('reject' as const),
+                on: fc.constant('put' as const),
+                call: fc.nat(12),
+                records: fc.uniqueArray(fc.nat(3), { minLength: 1 }),
+              }),
+              fc.record({
+                kind: fc.constantFrom('lost-call' as const, 'lost-answer' as const),
+                on: fc.constant('put'),
+                call: fc.nat(12),
+              }),
+            ),
+            // Fewer than the policy's attempts, so that it never gives up.
+            { maxLength: 4 },
+          ),
+        }),
+        async ({ partitions, maxBatchRecords, maxBatchBytes, faults }) => {
+          const frames = partitions.map((partition, number) => frame(partition, number, 4 + (number % 5)));
+          const { clock, sender, arrived, puts } = setUp(
+            { partitions: 4, capabilities: { maxBatchRecords, maxBatchBytes } },
+            faults,
+          );
+          await clock.runUntil(sender.send(frames));
+          for (let partition = 0; partition < 4; partition++) {
+            const numbers = arrived()
+              .filter((record) => record.partition === partition)
+              .map(({ data }) => numberOf(data));
+            const sent = partitions.flatMap((of, number) => (of === partition ? [number] : []));
+            expect(firstOnly(numbers)).toEqual(sent);
+          }
+          // One of each partition at a time.
+          for (const put of puts)
+            expect(new Set(put.map((number) => partitions[number])).size).toBe(put.length);
+          sender.assertIdle();
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('puts again what was rejected, and nothing else', async () => {
+    const { clock, sender, puts, metrics, struck } = setUp({ partitions: 4 }, [
+      { kind: 'reject', on: 'put', call: 0, records: [1, 3] },
+      { kind: 'reject', on: 'put', call: 1, records: [0] },
+    ]);
+    await clock.runUntil(sender.send([frame(0, 10), frame(1, 11), frame(2, 12), frame(3, 13), frame(0, 20)]));
+    expect(puts).toEqual([[10, 11, 12, 13], [11, 13, 20], [11]]);
+    expect(struck).toHaveLength(2);
+    expect(metrics.snapshot()).toMatchObject({ frames: 5, frameBytes: 20, putsRejected: 3, retries: 2 });
+  });
+
+  it('gives up on a frame that was rejected as often as the policy says', async () => {
+    const always = Array.from(
+      { length: 50 },
+      (_, call) => ({ kind: 'reject', on: 'put', call, records: [0] }) as const,
+    );
+    const { clock, sender, puts } = setUp({ partitions: 2 }, always);
+    await expect(clock.runUntil(sender.send([frame(0, 1)]))).rejects.toMatchObject({
+      code: 'E_SINK_REJECTED',
+      retryable: true,
+      message: expect.stringContaining('Rejected as planned') as string,
+    });
+    expect(puts).toHaveLength(policy.attempts);
+  });
+
+  it('does not give up while each frame gets through in the end, however many are rejected on the way', async () => {
+    // Every frame is rejected once: 20 puts in a row with a rejection in each.
+    const faults = Array.from(
+      { length: 20 },
+      (_, at) => ({ kind: 'reject', on: 'put', call: at * 2, records: [0] }) as const,
+    );
+    const { clock, sender, arrived } = setUp({ partitions: 2, capabilities: { maxBatchRecords: 2 } }, faults);
+    const frames = Array.from({ length: 40 }, (_, number) => frame(number % 2, number));
+    await clock.runUntil(sender.send(frames));
+    expect(arrived()).toHaveLength(40);
+    const rejectedInTurn = setUp(
+      { partitions: 12 },
+      // Of 12 partitions another one is rejected each time.
+      Array.from(
+        { length: 11 },
+        (_, call) => ({ kind: 'reject', on: 'put', call, records: [call % 3] }) as const,
+      ),
+    );
+    const wide = Array.from({ length: 60 }, (_, number) => frame(number % 12, number));
+    await rejectedInTurn.clock.runUntil(rejectedInTurn.sender.send(wide));
+    expect(rejectedInTurn.arrived()).toHaveLength(60);
+  });
+
+  it('gives up at once on what can never be put', async () => {
+    const { sender, puts } = setUp({ partitions: 2, capabilities: { maxRecordBytes: 10 } });
+    expect(await codeOfAsync(sender.send([frame(0, 1), frame(1, 2, 11)]))).toBe('E_SINK_RECORD_TOO_LARGE');
+    expect(puts).toEqual([]);
+    expect(await codeOfAsync(sender.send([frame(7, 1)]))).toBe('E_SINK_REJECTED');
+    expect(puts).toHaveLength(1);
+  });
+
+  it('waits while a full stream throttles, between 0 and the bound that doubles', async () => {
+    const { clock, sender, stream, puts } = setUp({
+      partitions: 1,
+      capacityBytes: 300,
+      whenFull: 'throttle',
+    });
+    const sending = clock.runUntil(sender.send([frame(0, 1), frame(0, 2)]));
+    expect(await codeOfAsync(sending)).toBe('E_SINK_REJECTED');
+    expect(puts).toHaveLength(1 + policy.attempts);
+    expect(clock.now()).toBeGreaterThan(0);
+    expect(clock.now()).toBeLessThan(10 + 20 + 40 + 80);
+    expect(stream.read(0, null, 10, 1_000)).toHaveLength(1);
+  });
+
+  it('stops when it is told to, also in the middle of a wait', async () => {
+    const clock = new ManualClock(0);
+    const stop = new AbortController();
+    const reason = new Error('stopped');
+    const sender = new FrameSender({
+      sink: {
+        capabilities: { maxRecordBytes: 100, maxBatchRecords: 10, maxBatchBytes: 1_000, ordered: true },
+        put: async () => [{ accepted: false, reason: 'throttled', retryable: true, message: 'later' }],
+      },
+      clock,
+      random: { next: () => 0.9, id: () => 'x' },
+      metrics: new InMemoryMetrics(),
+      signal: stop.signal,
+    });
+    const sending = sender.send([frame(0, 1)]);
+    sending.catch(() => undefined);
+    await clock.advance(10);
+    stop.abort(reason);
+    await expect(sending).rejects.toBe(reason);
+    sender.assertIdle();
+  });
+
+  it('finds work that nobody awaited', async () => {
+    const { clock, sender } = setUp({ partitions: 1 }, [{ kind: 'delay', on: 'put', call: 0, ms: 5 }]);
+    const forgotten = sender.send([frame(0, 1)]);
+    expect(() => sender.assertIdle()).toThrow(expect.objectContaining({ code: 'E_FLOATING_WORK' }));
+    await clock.runUntil(forgotten);
+    sender.assertIdle();
+  });
+});
