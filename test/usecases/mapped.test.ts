@@ -40,7 +40,7 @@ const load: fc.Arbitrary<Load> = fc.record({
     fc.oneof(
       fc.record({
         kind: fc.constantFrom('lost-call' as const, 'lost-answer' as const),
-        on: fc.constantFrom('put', 'applyFrame', 'applySectionRecord', 'route', 'read'),
+        on: fc.constantFrom('put', 'applyFrame', 'applySectionRecord', 'route'),
         call: fc.nat(15),
       }),
       fc.record({
