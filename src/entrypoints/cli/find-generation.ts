@@ -31,6 +31,16 @@ export async function findGeneration(
   return { generation: byId ?? latest(name, known) ?? notFound(name, known), loaded: undefined };
 }
 
+/** @throws DomainError `E_NOT_FOUND`, naming those that there are */
+export async function requireGeneration(
+  id: string,
+  store: ResultStore,
+  signal: AbortSignal,
+): Promise<Generation> {
+  const known = await store.generations(signal);
+  return known.find((generation) => generation.id === id) ?? notFound(id, known);
+}
+
 /** @throws DomainError `E_PIPELINE_CHANGED` where the file declares something else than what the results were made with */
 export function requireSame(generation: Generation, pipeline: AnyPipeline, where: Where | undefined): void {
   if (generationOf(pipeline, where).fingerprint === generation.fingerprint) return;

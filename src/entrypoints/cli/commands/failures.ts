@@ -10,7 +10,7 @@ import { emptyRow, type Row } from '../../../domain/row.ts';
 import type { Where } from '../../../domain/where.ts';
 import { publishResults } from '../execute-run.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { requireSame } from '../find-generation.ts';
+import { requireGeneration, requireSame } from '../find-generation.ts';
 import { loadPipeline } from '../load-pipeline.ts';
 import { jsonOption, outOption, timeArgument, whereOption, wholeNumber } from '../options.ts';
 import { withPlatform } from '../platform.ts';
@@ -83,6 +83,7 @@ function selecting(command: Command): Command {
 }
 
 async function list(flags: Flags, { store }: Runtime, signal: AbortSignal): Promise<number> {
+  if (flags.generation !== undefined) await requireGeneration(flags.generation, store, signal);
   const found: FailureRecord[] = [];
   const limit = flags.limit ?? DEFAULT_LIMIT;
   let more = false;
@@ -137,9 +138,8 @@ async function redriveFailures(path: string, ids: readonly string[], flags: Flag
   const { pipeline, build } = loaded;
   return withResults({ out: flags.out, partitions: pipeline.partitions }, async (runtime, signal) => {
     const id = flags.generation ?? `${pipeline.name}@${pipeline.version}`;
-    const generation = (await runtime.store.generations(signal)).find((known) => known.id === id);
-    if (generation === undefined)
-      throw new DomainError(`no results of ${id} in this folder`, { code: 'E_NOT_FOUND' });
+    const generation = await requireGeneration(id, runtime.store, signal);
+    await requireFailures(ids, id, runtime.store, signal);
     const adHoc = (JSON.parse(generation.declared) as { adHoc?: Where }).adHoc;
     requireSame(generation, pipeline, adHoc);
     const selected = () =>
@@ -162,6 +162,21 @@ async function redriveFailures(path: string, ids: readonly string[], flags: Flag
     );
     return printRedrive(report, flags);
   });
+}
+
+/** A mistyped id must not look as if there were nothing left to do; one that is settled is none. */
+async function requireFailures(
+  ids: readonly string[],
+  generation: string,
+  store: ResultStore,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const id of ids) {
+    let known = false;
+    for await (const _record of store.failures({ id, generation, limit: 1 }, signal)) known = true;
+    if (!known)
+      throw new DomainError(`no failure ${id} of ${generation} in this folder`, { code: 'E_NOT_FOUND' });
+  }
 }
 
 interface RedriveReport {
@@ -248,7 +263,8 @@ async function* limited<Item>(
 
 /** A key in full, or the end of one from a `/` on: a person rarely types absolute paths. */
 function isOfObject({ failure: { position } }: FailureRecord, object: string): boolean {
-  const key = position.kind === 'row' ? position.object.key : position.source;
+  // With the bucket, as `list` shows it: what is copied from there has to be found.
+  const key = position.kind === 'row' ? `${position.object.bucket}/${position.object.key}` : position.source;
   const wanted = object.replace(/^\.?\//, '');
   return key === wanted || key.endsWith(`/${wanted}`);
 }
