@@ -119,4 +119,8 @@ test('bad objects are failures of their own and touch no other object', { timeou
   const inspected = await scratch.sluice('inspect', 'lake');
   expect(inspected.code).toBe(0);
   expect(inspected.stdout).toContain('good.parquet');
+  // Data is shown as it stands.
+  await writeObject(lake, 'yyyy=2024/year.csv', 'n,year\n1234567,2019\n');
+  const year = await scratch.sluice('inspect', 'lake/yyyy=2024');
+  expect(year.stdout).toMatch(/1234567 +2019 +2024/);
 });

@@ -22,7 +22,7 @@ import { jsonOption, wholeNumber } from '../options.ts';
 import { plainValue } from '../plain-value.ts';
 import type { Reading } from '../runtime.ts';
 import { formatBytes, formatCount } from '../terminal/format.ts';
-import { renderTable } from '../terminal/table.ts';
+import { formatCell, plainText, renderTable } from '../terminal/table.ts';
 import { terminalOf } from '../terminal/terminal.ts';
 import { printable } from '../terminal/text.ts';
 
@@ -213,8 +213,13 @@ function table(rows: readonly Row[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cells = rows.map((row) => names.map((name) => row[name]));
   return renderTable(
-    names.map((title) => ({ title })),
+    names.map((title) => ({ title, format: asItStands })),
     cells,
     terminalOf(process.stdout),
   );
+}
+
+/** Of results numbers are grouped; here they are what the object holds: a year is no 2,024. */
+function asItStands(value: unknown): string {
+  return typeof value === 'number' ? plainText(value) : formatCell(value);
 }
