@@ -1,7 +1,8 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
+import { errorCatalogue } from '../../../domain/error-codes.ts';
 import { DomainError, InfrastructureError, messageOf } from '../../../domain/errors.ts';
 import type { Where } from '../../../domain/where.ts';
 import { startRuntime } from '../container.ts';
@@ -75,6 +76,7 @@ async function run(
 ): Promise<number> {
   const loaded = await loadPipeline(path);
   const options = runOptions(loaded, objects, flags);
+  if (flags.report !== undefined) await prepareReport(flags.report);
   const terminal = terminalOf(process.stderr);
   const out = resolve(flags.out);
   const runtime = await startRuntime({
@@ -133,6 +135,24 @@ function usage(message: string): DomainError {
   return new DomainError(message, { code: 'E_USAGE' });
 }
 
+/** A page that cannot be written is told before the work, not after it. */
+async function prepareReport(file: string): Promise<void> {
+  const folder = dirname(resolve(file));
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw reportFailed(cause);
+  }
+}
+
+function reportFailed(cause: unknown): InfrastructureError {
+  return new InfrastructureError(`the report cannot be written: ${messageOf(cause)}`, {
+    code: 'E_OUTPUT',
+    cause,
+  });
+}
+
 async function writeReport(
   file: string,
   loaded: LoadedPipeline,
@@ -146,10 +166,7 @@ async function writeReport(
   try {
     await writeFile(file, page);
   } catch (cause) {
-    throw new InfrastructureError(`the report cannot be written: ${messageOf(cause)}`, {
-      code: 'E_OUTPUT',
-      cause,
-    });
+    throw reportFailed(cause);
   }
 }
 
@@ -173,7 +190,7 @@ async function print(
   );
   const columns = tableColumns(measures);
   const table = {
-    title: `The ${groups.length} groups with the most ${measures.find(({ kind }) => kind === 'count')?.name ?? 'in them'}`,
+    title: `The ${groups.length === 1 ? 'group' : `${groups.length} groups`} with the most ${measures.find(({ kind }) => kind === 'count')?.name ?? 'in them'}`,
     columns,
     rows: resultRows(columns, groups),
   };
@@ -185,23 +202,24 @@ async function print(
   );
 }
 
-function nextSteps(
-  { out, report: page }: Flags,
-  { generation, report }: RunOutcome,
-): { text: string; purpose: string }[] {
-  const folder = out === DEFAULT_OUT ? '' : ` --out ${quoted(out)}`;
+function nextSteps(flags: Flags, outcome: RunOutcome): { text: string; purpose: string }[] {
+  const { out, report: page } = flags;
+  const { generation, report } = outcome;
   const steps = [
-    { purpose: 'all results', text: `sluice results ${quoted(generation.id)}${folder}` },
+    { purpose: 'all results', text: `sluice results ${quoted(generation.id)}${inFolder(flags)}` },
     { purpose: 'with any tool', text: `${out}/results.sqlite` },
   ];
-  if (report.failed.total > 0) {
-    steps.unshift({
-      purpose: 'failures',
-      text: `sluice failures list --generation ${quoted(generation.id)}${folder}`,
-    });
-  }
+  if (report.failed.total > 0) steps.unshift({ purpose: 'failures', text: listFailures(flags, outcome) });
   if (page !== undefined) steps.push({ purpose: 'report', text: page });
   return steps;
+}
+
+function listFailures(flags: Flags, { generation }: RunOutcome): string {
+  return `sluice failures list --generation ${quoted(generation.id)}${inFolder(flags)}`;
+}
+
+function inFolder({ out }: Flags): string {
+  return out === DEFAULT_OUT ? '' : ` --out ${quoted(out)}`;
 }
 
 /** A word for a shell. */
@@ -209,15 +227,21 @@ function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Says on stderr what is not as it should be, and picks the exit code. What to do about it stands in the summary. */
-function verdict(flags: Flags, { report, refused, findingErrors }: RunOutcome): number {
+/** Says on stderr what is not as it should be, and picks the exit code. What to do about it stands in the summary, or here where none is printed. */
+function verdict(flags: Flags, outcome: RunOutcome): number {
+  const { report, refused, findingErrors } = outcome;
   const say = (text: string) => process.stderr.write(`${text}\n`);
+  const sayWithoutSummary = (text: string) => flags.json === true && say(text);
   for (const error of findingErrors.slice(0, MAX_SAID)) say(`${error.code}: ${error.message}`);
   if (findingErrors.length > MAX_SAID)
     say(`${findingErrors.length - MAX_SAID} more groups have errors in their findings`);
   for (const { code, object } of refused.slice(0, MAX_SAID))
     say(`${code}: left as it is: ${object.bucket}/${object.key}`);
   if (refused.length > MAX_SAID) say(`${refused.length - MAX_SAID} more objects were left as they are`);
+  for (const code of new Set(refused.map((object) => object.code)))
+    sayWithoutSummary(`  ${errorCatalogue[code].remedy}`);
+  if (report.failed.total > 0)
+    sayWithoutSummary(`${report.failed.total} failures are open: ${listFailures(flags, outcome)}`);
   if (report.refused.total > 0) return exitCodes.broken;
   if (report.failed.total > flags.maxFailures) return exitCodes.failures;
   if (report.complete) return exitCodes.ok;
