@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse } from 'csv-parse/sync';
 import { parquetReadObjects } from 'hyparquet';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { Scratch, type Results } from './harness.ts';
+import { repository, Scratch, type Results } from './harness.ts';
 import { asCsv, expectedResults, pipelineSource, shipments } from './shipments.ts';
 
 test(
@@ -143,6 +144,17 @@ test(
       })),
     );
     expect(plain(Object.entries(scratch.results('shipments@1')))).toEqual(expected);
+    // What docs/result-store.md names is there, and what it says one can ask.
+    const doc = await readFile(join(repository, 'docs/result-store.md'), 'utf8');
+    const documented = [...doc.matchAll(/^\| `(\w+)` /gm)].map(([, table]) => table);
+
+    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+    expect(new Set(tables.map(({ name }) => name))).toEqual(new Set(documented));
+    const queries = [...doc.matchAll(/```sql\n([^]*?)```/g)].flatMap(([, sql]) =>
+      (sql as string).split(';').filter((query) => /SELECT/.test(query)),
+    );
+    expect(queries.length).toBeGreaterThan(1);
+    for (const query of queries) expect(database.prepare(query).all()).toEqual([]);
     expect(database.prepare("SELECT count(*) AS n FROM flags WHERE kind = 'lost'").get()).toEqual({
       n: flagged,
     });

@@ -33,7 +33,7 @@ describe('the flights of the examples', { timeout: 240_000 }, () => {
   });
 
   async function query(sql: string): Promise<readonly Record<string, unknown>[]> {
-    return (await duck.runAndReadAll(sql)).getRowObjectsJson() as Record<string, unknown>[];
+    return (await duck.runAndReadAll(sql)).getRowObjectsJson();
   }
 
   test('lane-performance: every lane as DuckDB has it', async () => {
