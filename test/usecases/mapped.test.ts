@@ -110,7 +110,8 @@ async function runMapped(world: World, pipeline: AnyPipeline, how: Load): Promis
     { queue, clock, random },
     {
       concurrency: how.concurrency,
-      visibilityMs: EagerClock.FOREVER_MS,
+      // Still for ever when some time has gone by.
+      visibilityMs: 2 * EagerClock.FOREVER_MS,
       heartbeatMs: EagerClock.FOREVER_MS,
       handler: async (task, attempt) => {
         await transformTask(task, { ...context, signal: attempt.signal }, ports);
