@@ -11,8 +11,7 @@ const base = {
   transform: (row: unknown) => row,
   analyze: { groupBy: () => 'g', measures: { all: count() } },
 };
-const define = (changed: object): AnyPipeline =>
-  definePipeline({ ...base, ...changed } as never) as AnyPipeline;
+const define = (changed: object): AnyPipeline => definePipeline({ ...base, ...changed } as never);
 const analyze = (changed: object) => ({ analyze: { ...base.analyze, ...changed } });
 
 describe('definePipeline', () => {

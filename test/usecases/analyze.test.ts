@@ -26,7 +26,7 @@ function pipelineOf(analyze: object): AnyPipeline {
       measures: { all: count(), n: sum((message: { n: number }) => message.n) },
       ...analyze,
     },
-  } as never) as AnyPipeline;
+  } as never);
 }
 
 function effectsOf(analyze: object, messages: readonly unknown[] = [{ n: 1 }]) {
@@ -126,7 +126,7 @@ describe('results', () => {
         ...pipeline.analyze,
         findings: (group: string, measures: { messages?: unknown }) => {
           if (group === 'b') throw new Error('no');
-          return group === 'a' ? { kind: 'many', message: `${String(measures.messages)}` } : null;
+          return group === 'a' ? { kind: 'many', message: String(measures.messages) } : null;
         },
       },
     };

@@ -30,7 +30,7 @@ import { collect } from '../../src/testing/harness.ts';
 import { BUCKET } from './lakes.ts';
 
 // Shrinking a history takes long: what is found in time is shown, instead of a test that was too slow.
-fc.configureGlobal({ interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true });
+fc.installGlobalPlugin(fc.interruptAfterTimeLimit(20_000, { failOnInterrupt: true }));
 
 /** Time that goes on as soon as somebody waits; who waits for very long only waits to be stopped. */
 export class EagerClock implements Clock {

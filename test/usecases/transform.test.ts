@@ -29,7 +29,7 @@ function pipelineOf(declaration: Declaration): AnyPipeline {
     transform: (row: Row) => row,
     analyze: { groupBy: () => 'all', measures: { count: count() } },
     ...declaration,
-  } as never) as AnyPipeline;
+  } as never);
 }
 
 /** What one section makes of these rows. */
@@ -286,7 +286,7 @@ describe('a schema', () => {
   it.each(Object.entries(schemas))(
     'of %s types the row, and what it refuses fails with path and reason',
     async (_name, schema) => {
-      const pipeline = pipelineOf({ source: { schema: schema as never } });
+      const pipeline = pipelineOf({ source: { schema } });
       const { messages, failures } = await failuresOf(pipeline, [row, { id: '8', at: { lane: 5 } }]);
       expect(messages).toEqual([{ id: 7, at: { lane: 'ZRH' } }]);
       expect(failures).toMatchObject([

@@ -66,10 +66,10 @@ export const plainData: fc.Arbitrary<unknown> = fc.letrec<{ data: unknown }>((ti
     leaf,
     fc.array(fc.oneof(tie('data'), fc.constant(undefined)), { maxLength: 6 }),
     fc.array(fc.option(tie('data'), { nil: undefined }), { maxLength: 4 }).map((items) => {
-      const sparse: unknown[] = Array.from({ length: items.length + 1 });
+      // Holes, not `undefined`.
+      const sparse: unknown[] = [];
+      sparse.length = items.length + 1;
       items.forEach((item, index) => item !== undefined && (sparse[index] = item));
-      // A hole, not an `undefined`.
-      delete sparse[items.length];
       return sparse;
     }),
     fc

@@ -47,7 +47,12 @@ describe('tagged JSON', () => {
   it.each([
     ['a function', () => 1],
     ['a symbol', Symbol('s')],
-    ['an instance', new (class A {})()],
+    [
+      'an instance',
+      new (class A {
+        readonly x = 1;
+      })(),
+    ],
     ['a Map', new Map()],
     ['deep nesting', nested(MAX_DEPTH + 1)],
     ['very deep nesting', nested(50_000)],
