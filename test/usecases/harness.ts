@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { vi } from 'vitest';
 import { InMemoryDedupStore } from '../../src/adapters/inmemory/dedup-store.ts';
 import { InMemoryErrorRouter } from '../../src/adapters/inmemory/error-router.ts';
 import { silentLog } from '../../src/adapters/inmemory/log.ts';
@@ -30,7 +31,9 @@ import { collect } from '../../src/testing/harness.ts';
 import { BUCKET } from './lakes.ts';
 
 // Shrinking a history takes long: what is found in time is shown, instead of a test that was too slow.
-fc.installGlobalPlugin(fc.interruptAfterTimeLimit(20_000, { failOnInterrupt: true }));
+// A machine that is busy with other things takes several times as long.
+fc.installGlobalPlugin(fc.interruptAfterTimeLimit(60_000, { failOnInterrupt: true }));
+vi.setConfig({ testTimeout: 90_000 });
 
 /** Time that goes on as soon as somebody waits; who waits for very long only waits to be stopped. */
 export class EagerClock implements Clock {

@@ -54,7 +54,7 @@ describe('idempotency', () => {
           expect(await resultsOf(world, clean.generation)).toEqual(expected);
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 

@@ -135,6 +135,27 @@ describe('a section', () => {
     );
   });
 
+  it('takes rows and what cannot be read in the order in which they stand, wherever a batch ends', async () => {
+    const rows = Array.from(
+      { length: 8 },
+      (_, id) => ({ id, lane: 'L', fan: 1, fate: 'ok', hurt: 9, flag: 9, value: 1, note: '' }) as const,
+    );
+    const world = newWorld();
+    fillLake(world.source, [{ form: 'jsonl', rows, brokenAt: 5 }]);
+    const limits = { sectionBytes: 100_000, maxFrameMessages: 1, maxFrameBytes: 150 };
+    const how = { limits, partitions: 1, partitioned: true, frames: 'packed' } as const;
+    const process = new Process(world, lakePipeline(how, broken));
+    await process.run();
+    // The message of the row before the broken line is in its frame, and that is not full yet.
+    const kinds = (await framesOf(process)).map(({ body }) => body.kind);
+    expect(kinds).toEqual([
+      ...Array(4).fill('messages'),
+      'failures',
+      ...Array(4).fill('messages'),
+      'section',
+    ]);
+  });
+
   it('sends equal keys of partitionBy to the same partition, and deals whole frames round without it', () => {
     const rows = Array.from({ length: 60 }, (_, id) => ({ id, lane: id % 7 }));
     const limits = { maxFrameMessages: 5 };
