@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { jsonDecoder } from '../../../src/application/formats/json/json-decoder.ts';
 import { jsonLinesDecoder } from '../../../src/application/formats/json/json-lines-decoder.ts';
 import type { Decoder } from '../../../src/application/formats/decoder.ts';
-import { memoryObject, never, readAll, readOptions } from './lake-text.ts';
+import { collect, memoryObject, never, readAll, readOptions } from './lake-text.ts';
 
 const rows = fc.array(
   fc.dictionary(
@@ -195,6 +195,17 @@ describe('one JSON array', () => {
       faults: [[10, 'E_JSON']],
     });
     expect(await read(jsonDecoder, '"abc"')).toMatchObject({ rows: [], faults: [[0, 'E_JSON']] });
+  });
+
+  it('begins anew in a later section where only white space stands before it', async () => {
+    for (const text of ['\n]', '\n[{}]', '\n{"a":1}']) {
+      const options = readOptions({ limits: { sectionBytes: 1 } });
+      const whole = await readAll(jsonDecoder, memoryObject(text), options);
+      const range = { from: 1, to: 1 };
+      const part = await collect(jsonDecoder.read(memoryObject(text), range, 1, options, never));
+      expect(part.faults).toEqual(whole.faults.filter(({ coordinate }) => coordinate === 1));
+      expect(part.sections).toEqual(whole.sections.filter(({ section }) => section === 1));
+    }
   });
 
   it('an element over the limit is one fault, whatever is in it', async () => {

@@ -18,21 +18,25 @@ export const jsonDecoder: Decoder = {
     const source = await openText(object, options, signal);
     const shaper = createRowShaper(options);
     const rowsFrom = await rowsBegin(source);
-    const isWithin = start !== null && start > rowsFrom;
+    const from = Math.max(start ?? 0, rowsFrom);
     yield* readSections({
       source,
-      reader: jsonReader(shaper, options, isWithin ? await topLevelOf(source, rowsFrom) : null),
+      reader: jsonReader(
+        shaper,
+        options,
+        from > rowsFrom ? await topLevelBefore(source, rowsFrom, from) : null,
+      ),
       shaper,
       sectionBytes: options.limits.sectionBytes,
       range,
-      start: isWithin ? start : rowsFrom,
+      start: from,
     });
   },
 
   async *readAt(object, coordinates, options, signal) {
     const source = await openText(object, options, signal);
     const shaper = createRowShaper({ ...options, where: undefined });
-    const topLevel = await topLevelOf(source, await rowsBegin(source));
+    const topLevel = await topLevelBefore(source, await rowsBegin(source), Infinity);
     yield* readAtCoordinates({
       source,
       coordinates,
@@ -60,11 +64,17 @@ function jsonReader(shaper: RowShaper, options: ReadOptions, within: TopLevel | 
   return new JsonReader({ columns: shaper.neededColumns, maxRowBytes: options.limits.maxRowBytes }, within);
 }
 
-async function topLevelOf(source: TextSource, rowsFrom: number): Promise<TopLevel> {
+/** What begins before a position; `null` where only white space does. */
+async function topLevelBefore(
+  source: TextSource,
+  rowsFrom: number,
+  position: number,
+): Promise<TopLevel | null> {
   const window = new TextWindow(source.read(rowsFrom, rowsFrom), rowsFrom);
   try {
     for (;;) {
       while (window.held > 0 && isWhiteSpace(window.buffer[window.start] as number)) window.start++;
+      if (window.position >= position) return null;
       if (window.held > 0) return window.buffer[window.start] === OPENING_BRACKET ? 'array' : 'row';
       if (window.failure !== undefined) throw window.failure;
       if (window.ended) return 'array';
