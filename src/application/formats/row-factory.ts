@@ -24,10 +24,12 @@ const SAMPLES = 16;
  * Generates a maker of rows without a prototype, with the given columns in their order. Code is generated, so that
  * all rows share one hidden class: assigning by computed names costs three times as much.
  *
- * `Object.create(null)` would be a dictionary from the start; an object that loses its prototype while it is empty stays fast. It
- * comes from a constructor whose samples have all columns, so that there is room for them inside the object.
+ * `Object.create(null)` and a literal with `__proto__: null` are dictionaries in V8, several times slower. A spread with
+ * `__proto__: null` is not: it copies an empty object without its prototype, room for columns included, in a quarter of the time that
+ * `Object.setPrototypeOf` takes. The object that is copied comes from a constructor whose samples have all
+ * columns, so that there is room for them inside the object.
  *
- * @param before code that runs before each row
+ * @param before code that runs before each row; it may return something else instead
  */
 export function generateRowMaker(
   parameters: readonly string[],
@@ -43,9 +45,10 @@ export function generateRowMaker(
     // Without this a column `__proto__` would call the setter of Object.prototype.
     'Row.prototype = Object.create(null);',
     `for (let i = 0; i < ${SAMPLES}; i++) new Row(true);`,
+    'const empty = new Row(false);',
     `return (${parameters.join(', ')}) => {`,
     before,
-    '  const row = Object.setPrototypeOf(new Row(false), null);',
+    '  const row = { ...empty, __proto__: null };',
     ...columns.map(({ name, value }) => `  row[${codeOf(name)}] = ${value};`),
     '  return row;',
     '};',
@@ -53,9 +56,6 @@ export function generateRowMaker(
   // oxlint-disable-next-line typescript/no-implied-eval -- names go in as string literals alone
   return (new Function(code) as () => Function)();
 }
-
-/** Code for an empty row, where a maker of whole rows does not fit. */
-export const NEW_ROW = 'Object.setPrototypeOf({}, null)';
 
 /**
  * Code for a string literal. JSON is one in JavaScript for every text, also with U+2028 and U+2029, so that no

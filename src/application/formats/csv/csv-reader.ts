@@ -6,8 +6,9 @@ import type { Pause, RecordReader } from '../text/record-reader.ts';
 import type { TextWindow } from '../text/text-window.ts';
 import { textOfField, type CsvDialect } from './dialect.ts';
 import { FieldScan, type QuoteProblem } from './field-scan.ts';
-import { PlainLineScan } from './plain-line-scan.ts';
+import { lineCutter, type LineCutter, type LineEnd } from './line-cutter.ts';
 import { CARRIAGE_RETURN, LINE_FEED, LINE_START, QUOTED, QuoteScan, type QuoteState } from './quote-scan.ts';
+import { WindowText } from './window-text.ts';
 
 export interface CsvReading {
   readonly dialect: CsvDialect;
@@ -31,7 +32,9 @@ interface HugeRow {
 export class CsvReader implements RecordReader {
   readonly #reading: CsvReading;
   readonly #fields: FieldScan;
-  readonly #lines: PlainLineScan;
+  readonly #cut: LineCutter | null;
+  readonly #line: LineEnd = { next: 0 };
+  readonly #text = new WindowText();
   readonly #quotes: QuoteScan;
   /** For each needed column its index among the object's. */
   readonly #indexes: readonly number[];
@@ -44,11 +47,11 @@ export class CsvReader implements RecordReader {
     this.#reading = reading;
     const { bytes, names } = reading.dialect;
     this.#fields = new FieldScan(bytes);
-    this.#lines = new PlainLineScan(bytes, this.#fields);
     this.#quotes = new QuoteScan(bytes);
     const indexOf = new Map(names.map((name, i) => [name, i]));
     const columns = reading.columns.filter((name) => indexOf.has(name));
     this.#indexes = columns.map((name) => indexOf.get(name) as number);
+    this.#cut = lineCutter(bytes, names.length, columns, this.#indexes);
     this.#plainRow = plainRow(columns, this.#indexes);
     this.#mixedRow = rowFactory(columns);
   }
@@ -64,6 +67,10 @@ export class CsvReader implements RecordReader {
     const stopIndex = window.indexOf(stop);
     const { maxRowBytes } = this.#reading;
     const scan = this.#fields;
+    const cut = this.#cut;
+    const line = this.#line;
+    const text = this.#text;
+    text.follow(window);
     let i = window.start;
     for (;;) {
       while (i < end && i < stopIndex && isNewline(buffer[i])) i++;
@@ -71,7 +78,13 @@ export class CsvReader implements RecordReader {
       if (i >= stopIndex) return 'stop';
       if (i >= end) return ended ? 'end' : 'more';
       if (into.isFull) return 'full';
-      const next = this.#lines.scan(window, i) ?? scan.scan(buffer, i, end, ended);
+      const row = cut === null ? null : cut(text.text, buffer, i, end, line);
+      if (row !== null && line.next - i <= maxRowBytes && text.isAscii(window, i, line.next)) {
+        into.row(row, window.positionOf(i), buffer, i, line.next);
+        i = line.next + 1;
+        continue;
+      }
+      const next = scan.scan(buffer, i, end, ended);
       if (next === -1) {
         this.#unfinished = window.positionOf(i);
         if (end - i > Math.max(maxRowBytes, MAX_RAW_BYTES)) this.#beginHuge(window);
@@ -101,7 +114,7 @@ export class CsvReader implements RecordReader {
     const row =
       scan.mixed > 0x7f || scan.doubled
         ? this.#mixed(buffer)
-        : this.#plainRow(this.#lines.textOf(window), scan.starts, scan.ends);
+        : this.#plainRow(this.#text.text, scan.starts, scan.ends);
     into.row(row, coordinate, buffer, start, next);
   }
 
