@@ -99,13 +99,13 @@ function csv(rows: readonly LakeRow[], brokenAt: number | null): string {
 }
 
 function jsonl(rows: readonly LakeRow[], brokenAt: number | null): string {
-  return withBroken(
+  const lines = withBroken(
     rows.map((row) => JSON.stringify(row)),
     brokenAt,
     '{"id": 1, broken',
-  )
-    .map((line) => `${line}\n`)
-    .join('');
+  );
+  // An object without a single byte is a fault of its own; a blank line is none.
+  return lines.length === 0 ? '\n' : lines.map((line) => `${line}\n`).join('');
 }
 
 function withBroken(lines: readonly string[], at: number | null, broken: string): readonly string[] {
