@@ -364,6 +364,9 @@ describe('near the deadline', () => {
       expect(tasks.length).toBeGreaterThan(4);
       expect(new Set(tasks.map(({ id }) => id)).size).toBe(tasks.length);
       expect(tasks.map(({ sections }) => sections.from)).toEqual(tasks.map((_, at) => at));
+      // Each goes on where the one before ended, and reads nothing before that anew.
+      const starts = tasks.map(({ start }) => start as number);
+      expect(starts).toEqual([...new Set(starts)].sort((a, b) => a - b));
       const inPieces = (await framesOf(process)).map(placeOf).sort();
 
       const whole = newWorld();
