@@ -90,7 +90,14 @@ export const errorCatalogue = {
     'There is no such object.',
     'Check the path; a run that is started again takes it up once it is there.',
   ),
-  E_FORMAT_UNKNOWN: domain('The format could not be told from name and content.', 'Set `source.format`.'),
+  E_OBJECT_EMPTY: domain(
+    'The object has no bytes at all: a writer may have died.',
+    'Write it again, or remove it; a run that is started again takes it up once it has content.',
+  ),
+  E_FORMAT_UNKNOWN: domain(
+    'The format could not be told from name and content.',
+    'Set `source.format`; where something was applied already, under a new version.',
+  ),
   E_COMPRESSION_UNSUPPORTED: domain(
     'The object is compressed in a way that Sluice does not read.',
     'Use gzip, zstd, or none.',
@@ -99,10 +106,13 @@ export const errorCatalogue = {
     'The compressed stream is damaged or cut off here; what stood before is kept.',
     'Replace the object under another key, or run with --fresh.',
   ),
-  E_COLUMN_MISSING: domain('A declared column is not in the object.', 'Check `source.columns`.'),
+  E_COLUMN_MISSING: domain(
+    'A declared column is not in the object.',
+    'Check `source.columns`; where something was applied already, a change needs a new version.',
+  ),
   E_VALUE_TYPE: domain(
     'A value cannot be read as the declared type of its column.',
-    'Change the type in `source.columns`, or mend the data.',
+    'Mend the data, or change the type in `source.columns` under a new version.',
   ),
   E_UTF8: domain(
     'Bytes are not UTF-8; they are never replaced silently.',
@@ -110,11 +120,11 @@ export const errorCatalogue = {
   ),
   E_CSV_FIELDS: domain(
     'A row has more or fewer fields than the header.',
-    'Mend the data, or set `source.csv.ragged`.',
+    'Mend the data, or set `source.csv.ragged` under a new version.',
   ),
   E_CSV_QUOTE: domain(
     'A quote stands where none may, or is never closed.',
-    'Mend the data, or set `source.csv.quote`.',
+    'Mend the data, or set `source.csv.quote` under a new version.',
   ),
   E_JSON: domain('A line or element is not JSON, or not an object.', 'Mend the data.'),
   E_ROW_TOO_LARGE: domain(

@@ -202,7 +202,15 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         expect(await store.generations(signal)).toEqual([lanes, other]);
       });
 
+      it('replaces a declaration of which nothing was applied', async () => {
+        const changed = { ...lanes, fingerprint: 'f2' };
+        await store.declare(changed, signal);
+        expect(await store.generations(signal)).toEqual([changed]);
+      });
+
       it('refuses the same id with another fingerprint and keeps the first', async () => {
+        await plan();
+        await apply({}, nothing);
         await expect(store.declare({ ...lanes, fingerprint: 'f2' }, signal)).rejects.toMatchObject({
           code: 'E_PIPELINE_CHANGED',
         });

@@ -85,8 +85,8 @@ test('bad objects are failures of their own and touch no other object', { timeou
   expect(codes('not-a-number.csv')).toEqual(['E_VALUE_TYPE']);
   expect(codes('cut.jsonl.gz')).toEqual(['E_COMPRESSED_CORRUPT']);
   expect(codes('cut.parquet')).toEqual(['E_PARQUET']);
-  // Nothing in it: no rows, and nothing that could be wrong with them.
-  expect(codes('empty.csv')).toEqual([]);
+  expect(codes('empty.csv')).toEqual(['E_OBJECT_EMPTY']);
+  expect(codes('empty.parquet')).toEqual(['E_OBJECT_EMPTY']);
   expect(codes('noise.bin')).toEqual(['E_FORMAT_UNKNOWN']);
   expect(new Set(codes('damaged.parquet'))).toEqual(new Set(['E_PARQUET']));
   for (const { message, object } of answer.failures) expect(message, object).not.toBe('');
@@ -115,7 +115,7 @@ test('bad objects are failures of their own and touch no other object', { timeou
   expect(scratch.results('shipments@1', 'good')).toEqual(expectedResults(good.flat()));
 
   // Once the bad objects are gone, what is left is complete and clean.
-  for (const name of ['cut.parquet', 'noise.bin', 'empty.parquet']) await rm(scratch.path('lake', name));
+  for (const name of ['cut.parquet', 'noise.bin', 'empty.csv', 'empty.parquet']) await rm(scratch.path('lake', name));
   const inspected = await scratch.sluice('inspect', 'lake');
   expect(inspected.code).toBe(0);
   expect(inspected.stdout).toContain('good.parquet');

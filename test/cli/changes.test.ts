@@ -46,6 +46,28 @@ describe('what changes between runs', { timeout: 120_000 }, () => {
     expect((await scratch.run('shipments.ts', 'lake.csv', '--fresh')).code).toBe(0);
   });
 
+  test('a declaration of which nothing was applied binds nobody', async () => {
+    await using scratch = await Scratch.make();
+    const rows = shipments(300);
+    await scratch.write('lake.csv', asCsv(rows));
+    await scratch.write(
+      'shipments.ts',
+      pipelineSource({ source: "columns: ['lane', 'dealy'], format: 'csv'," }),
+    );
+    expect((await scratch.run('shipments.ts', 'lake.csv')).report.failed.byCode).toEqual({
+      E_COLUMN_MISSING: 1,
+    });
+
+    await scratch.write('shipments.ts', pipelineSource());
+    expect((await scratch.run('shipments.ts', 'lake.csv', 'lake.csv', '*.csv')).report).toMatchObject({
+      objects: 1,
+      applied: 300,
+      failed: { total: 0 },
+      complete: true,
+    });
+    expect(scratch.results('shipments@1')).toEqual(expectedResults(rows));
+  });
+
   test('code, of a finished object: nothing to do; of a begun one: E_OTHER_BUILD', async () => {
     await using scratch = await Scratch.make();
     const done = shipments(300, 1);

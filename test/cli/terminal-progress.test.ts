@@ -152,8 +152,8 @@ describe('progress on a terminal', () => {
     }
     expect(seen.writes).toHaveLength(11);
     progress.update(sampleAt(2.01));
-    progress.stop();
-    progress.stop();
+    progress.stop('done');
+    progress.stop('done');
     progress.update(sampleAt(3));
     expect(seen.writes).toHaveLength(12);
     const screen = screenOf(seen.writes);
@@ -169,7 +169,7 @@ describe('progress on a terminal', () => {
     seen.time += 200;
     progress.update(sampleAt(2));
     progress.writeAbove('a warning\n');
-    progress.stop();
+    progress.stop('done');
     expect(seen.writes).toHaveLength(4);
     for (const write of seen.writes) {
       expect(write.lastIndexOf('\u001b[?25h')).toBeGreaterThan(write.lastIndexOf('\u001b[?25l'));
@@ -182,7 +182,7 @@ describe('progress on a terminal', () => {
     progress.update(sampleAt(1));
     progress.writeAbove('a warning');
     progress.writeAbove('another\n');
-    progress.stop();
+    progress.stop('done');
     const screen = screenOf(seen.writes);
     expect(screen.slice(0, 2)).toEqual(['a warning', 'another']);
     expect(screen).toHaveLength(6);
@@ -190,7 +190,7 @@ describe('progress on a terminal', () => {
 
   it('writes nothing where there was nothing to tell', () => {
     const { seen, progress } = terminal(true);
-    progress.stop();
+    progress.stop('done');
     expect(seen.writes).toEqual([]);
   });
 });
@@ -202,8 +202,8 @@ describe('progress elsewhere', () => {
       seen.time = 1_000 + second * 1_000;
       progress.update(sampleAt(second));
     }
-    progress.stop();
-    progress.stop();
+    progress.stop('done');
+    progress.stop('done');
     expect(seen.writes).toEqual([]);
     expect(seen.logged.map(([fields, message]) => [fields['seconds'], message])).toEqual([
       [5, 'progress'],

@@ -17,6 +17,13 @@ export interface GenerationData {
   published: readonly PublishedGroup[];
 }
 
+/** Whether nothing of a generation was applied: what it was declared as binds nobody then. */
+export function isUntouched({ objects, sources }: GenerationData): boolean {
+  const touched = ({ complete, sections, counts }: ObjectData) =>
+    complete || sections.size > 0 || counts.applied > 0;
+  return ![...objects.values()].some(touched) && [...sources.values()].every(({ keys }) => keys.size === 0);
+}
+
 export interface ObjectData {
   object: LakeObject;
   /** 0: known by a failure, never planned. */

@@ -44,6 +44,7 @@ import {
   comparePositions,
   flagId,
   isOfWholeObject,
+  isUntouched,
   noCounts,
   objectId,
   type FailureData,
@@ -76,8 +77,11 @@ export class InMemoryResultStore implements ResultStore {
 
   async declare(generation: Generation, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    const known = this.#generations.get(generation.id)?.generation;
-    if (known === undefined) {
+    const data = this.#generations.get(generation.id);
+    const changed = data !== undefined && data.generation.fingerprint !== generation.fingerprint;
+    const replaces = changed && isUntouched(data);
+    if (replaces) await this.purge(generation.id, signal);
+    if (data === undefined || replaces) {
       this.#generations.set(generation.id, {
         generation: { ...generation },
         objects: new Map(),
@@ -87,7 +91,7 @@ export class InMemoryResultStore implements ResultStore {
         failures: new Map(),
         published: [],
       });
-    } else if (known.fingerprint !== generation.fingerprint) {
+    } else if (changed) {
       throw new DomainError(
         `${generation.id} was declared with other data: raise its version, or drop its results`,
         {

@@ -10,7 +10,7 @@ import { findFiles } from './lake-files.ts';
 import { sameFingerprint, VersionCache, type Fingerprint, type KnownVersion } from './version-cache.ts';
 
 /** The bucket of all local objects. */
-export const LOCAL_BUCKET = 'file';
+export const LOCAL_BUCKET = 'file:';
 
 const HASH_CHUNK_BYTES = 1024 * 1024;
 

@@ -128,7 +128,10 @@ async function applySectionRecord(
     digest,
   };
   const outcome = await ports.store.applySectionRecord(ref, context.signal);
-  if (outcome === 'applied') ports.metrics.add('sectionsComplete', 1);
+  if (outcome === 'applied') {
+    ports.metrics.add('framesApplied', 1);
+    ports.metrics.add('sectionsComplete', 1);
+  }
   await settle(outcome, header, origin, context, ports);
 }
 

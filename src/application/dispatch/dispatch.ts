@@ -95,12 +95,16 @@ export async function dispatch(
   await ports.store.declare(context.generation, context.signal);
   const dispatcher = new Dispatcher(request, context, ports, summary);
   let batch: LakeObject[] = [];
+  // One location names an object once; several may overlap.
+  const seen = request.locations.length > 1 ? new Set<string>() : null;
   for (const location of request.locations) {
     for await (const object of ports.source.list(location, context.signal)) {
       if (context.where !== undefined && !whereMayMatch(context.where, pathColumns(object.key))) {
         summary.prunedObjects++;
         continue;
       }
+      if (seen?.has(nameOf(object)) === true) continue;
+      seen?.add(nameOf(object));
       batch.push(object);
       if (batch.length < PLAN_BATCH) continue;
       await dispatcher.take(batch);
@@ -111,6 +115,10 @@ export async function dispatch(
   await dispatcher.take(batch);
   report(summary);
   return summary;
+}
+
+function nameOf({ bucket, key }: LakeObject): string {
+  return JSON.stringify([bucket, key]);
 }
 
 class Dispatcher {

@@ -1,3 +1,4 @@
+import { DomainError } from '../../domain/errors.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { pathColumns } from '../../domain/path-columns.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -24,7 +25,7 @@ export interface ReadingPorts {
 /**
  * Tells format and compression of an object, unless the pipeline declares them, and picks its decoder.
  *
- * @throws DomainError `E_FORMAT_UNKNOWN`, `E_COMPRESSION_UNSUPPORTED`, `E_OBJECT_NOT_FOUND`, `E_OBJECT_CHANGED`
+ * @throws DomainError `E_OBJECT_EMPTY`, `E_FORMAT_UNKNOWN`, `E_COMPRESSION_UNSUPPORTED`, `E_OBJECT_NOT_FOUND`, `E_OBJECT_CHANGED`
  */
 export async function openObject(
   object: LakeObject,
@@ -35,6 +36,8 @@ export async function openObject(
   ports: ReadingPorts,
   signal: AbortSignal,
 ): Promise<OpenedObject> {
+  if (object.size === 0)
+    throw new DomainError('the object is empty: it has not a single byte', { code: 'E_OBJECT_EMPTY' });
   const bytes = bindObject(object, ports, signal);
   const { source, limits } = pipeline;
   const { format, compression } = await detect(bytes, source, signal);

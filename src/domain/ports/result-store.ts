@@ -19,9 +19,9 @@ export interface ResultStore {
   // The plan
 
   /**
-   * Makes a generation known, or finds it as it was declared.
+   * Makes a generation known, or finds it as it was declared. One of which nothing was applied is replaced, plan and all.
    *
-   * @throws DomainError `E_PIPELINE_CHANGED` where the same id has another fingerprint
+   * @throws DomainError `E_PIPELINE_CHANGED` where something was applied under the same id with another fingerprint
    */
   declare(generation: Generation, signal: AbortSignal): Promise<void>;
 

@@ -8,7 +8,6 @@ import type { PublishedGroup } from '../../domain/ports/result-store.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Where } from '../../domain/where.ts';
 import { ingestStdin, type Pipe } from './ingest-stdin.ts';
-import { isInterrupt } from './interrupt.ts';
 import { keepPublished } from './keep-published.ts';
 import type { LoadedPipeline } from './load-pipeline.ts';
 import { withPlatform } from './platform.ts';
@@ -84,15 +83,10 @@ export async function executeRun(
       sampler.plan(summary, true);
       return summary;
     });
-  } catch (thrown) {
-    await stopPublishing();
-    // A pipe that stays open ends by Ctrl-C: what was applied has to be readable then.
-    if (options.pipe !== null && isInterrupt(thrown)) await publishNow(new AbortController().signal);
-    throw thrown;
   } finally {
+    await stopPublishing();
     await stopSampling();
   }
-  await stopPublishing();
 
   const scope: Scope = {
     generation: generation.id,

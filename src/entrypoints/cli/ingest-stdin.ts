@@ -12,11 +12,13 @@ export interface Pipe {
   readonly source: string;
   /** Whether the pipeline's `source.id` names the messages; else source and line number do. */
   readonly keyed: boolean;
+  /** Aborted when no more is to be read: what has arrived in whole lines is finished. */
+  readonly ending: AbortSignal;
 }
 
 /** Messages from a pipe, as JSON Lines. A line is a message; its number names it where the pipeline does not. */
 export async function ingestStdin(
-  { input, source, keyed }: Pipe,
+  { input, source, keyed, ending }: Pipe,
   context: PlatformContext & { readonly run: string },
   runtime: Runtime,
   signal: AbortSignal,
@@ -35,7 +37,7 @@ export async function ingestStdin(
   const ports = { ...runtime, sink: runtime.stream };
   const { maxBatchKeys } = runtime.dedup.capabilities;
   let line = 0;
-  for await (const block of pipeBlocks(addAbortSignal(signal, input), pipeline.limits.maxRowBytes)) {
+  for await (const block of pipeBlocks(untilEnding(input, ending, signal), pipeline.limits.maxRowBytes)) {
     for await (const arrived of arrivedMessages(block, decoder, ingestion)) {
       runtime.metrics.add('bytesRead', arrived.bytes);
       const named = arrived.messages.map((message, index) =>
@@ -60,6 +62,19 @@ export async function ingestStdin(
     bytes,
     bytesToRead: bytes,
   };
+}
+
+/** A pipe that waits for its next chunk has to be torn away from it; that is its end then, and no fault. */
+async function* untilEnding(
+  input: Readable,
+  ending: AbortSignal,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* addAbortSignal(AbortSignal.any([ending, signal]), input);
+  } catch (thrown) {
+    if (!ending.aborted || signal.aborted) throw thrown;
+  }
 }
 
 interface Arrived {

@@ -1,21 +1,25 @@
 import { InfrastructureError, isSluiceError } from '../../domain/errors.ts';
+import { exitCodes } from './exit-codes.ts';
 
 /**
- * Runs `work` with a signal that Ctrl-C (or SIGTERM) aborts: what is under way is given up in order, and what was applied stays. A
- * second Ctrl-C ends the process at once, which is safe too.
+ * Runs `work` with a signal that Ctrl-C (or SIGTERM) aborts: what is under way is given up in order, and what was applied stays. One
+ * more Ctrl-C ends the process at once, which is safe too.
+ *
+ * @param ending where it is given, the first Ctrl-C only aborts this one: no more input is taken, what is there is finished
  */
 export async function untilInterrupted<Result>(
   work: (signal: AbortSignal) => Promise<Result>,
+  ending?: AbortController,
 ): Promise<Result> {
   const controller = new AbortController();
   const interrupt = (name: NodeJS.Signals) => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort(
-      new InfrastructureError(`stopped by ${name}; what was applied is kept`, {
-        code: 'E_ABORTED',
-        retryable: false,
-      }),
-    );
+    const reason = new InfrastructureError(`stopped by ${name}; what was applied is kept`, {
+      code: 'E_ABORTED',
+      retryable: false,
+    });
+    if (controller.signal.aborted) process.exit(exitCodes.interrupted);
+    else if (ending === undefined || ending.signal.aborted) controller.abort(reason);
+    else ending.abort(reason);
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);

@@ -32,7 +32,7 @@ for (const [name, options] of Object.entries(chunkSizes)) {
       },
       remove: (key) => rm(path.join(lake, key)),
       locationOf: (key = '') => path.join(lake, key),
-      nameOf: (key) => ({ bucket: 'file', key: path.join(lake, key).slice(1) }),
+      nameOf: (key) => ({ bucket: 'file:', key: path.join(lake, key).slice(1) }),
       openReads: () => openFilesUnder(lake),
       dispose: () => removeFolder(folder),
     };

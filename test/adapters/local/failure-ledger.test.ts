@@ -38,7 +38,7 @@ function routed(
       id,
       position: {
         kind: 'row',
-        object: { bucket: 'file', key: 'lake/a.csv', version: 'v1', size: 9 },
+        object: { bucket: 'file:', key: 'lake/a.csv', version: 'v1', size: 9 },
         coordinate: 12,
         output: null,
       },
@@ -67,7 +67,7 @@ describe('FailureLedger', () => {
     expect(text).toBe(
       '{"id":"f1","at":"2019-05-05T23:59:59.999Z","pipeline":"flights","version":1,"generation":"flights@1","run":"r1","build":"b1",' +
         '"route":"dead-letter","stage":"transform","code":"E_TRANSFORM","message":"no","rows":1,' +
-        '"object":{"bucket":"file","key":"lake/a.csv","version":"v1","size":9},"coordinate":12,"output":null,' +
+        '"object":{"bucket":"file:","key":"lake/a.csv","version":"v1","size":9},"coordinate":12,"output":null,' +
         '"payload":{"a":1,"__proto__":2}}\n',
     );
   });

@@ -184,7 +184,7 @@ describe("a local object's version", () => {
   it('is the digest of its content', async () => {
     await write('a.csv', 'content');
     expect(await objects('a.csv')).toEqual([
-      { bucket: 'file', key: path.join(folder, 'a.csv').slice(1), version: digest('content'), size: 7 },
+      { bucket: 'file:', key: path.join(folder, 'a.csv').slice(1), version: digest('content'), size: 7 },
     ]);
   });
 

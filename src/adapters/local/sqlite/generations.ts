@@ -9,11 +9,14 @@ export function declare(
   connection: Connection,
   { id, pipeline, version, fingerprint, declared }: Generation,
 ): void {
-  const known = connection.get<{ fingerprint: string }>(
-    'SELECT fingerprint FROM generations WHERE generation = ?',
+  const known = connection.get<{ rowId: number; fingerprint: string }>(
+    'SELECT id AS rowId, fingerprint FROM generations WHERE generation = ?',
     id,
   );
-  if (known === undefined) {
+  const changed = known !== undefined && known.fingerprint !== fingerprint;
+  const replaces = changed && isUntouched(connection, known.rowId);
+  if (replaces) purge(connection, id);
+  if (known === undefined || replaces) {
     connection.run(
       'INSERT INTO generations (generation, pipeline, version, fingerprint, declared) VALUES (?, ?, ?, ?, ?)',
       id,
@@ -22,7 +25,7 @@ export function declare(
       fingerprint,
       declared,
     );
-  } else if (known.fingerprint !== fingerprint) {
+  } else if (changed) {
     throw new DomainError(
       `${id} was declared with other data: raise its version, or drop its results with --fresh`,
       {
@@ -30,6 +33,17 @@ export function declare(
       },
     );
   }
+}
+
+/** Whether nothing of a generation was applied: what it was declared as binds nobody then. */
+function isUntouched(connection: Connection, id: number): boolean {
+  const { touched } = connection.get<{ touched: number }>(
+    `SELECT EXISTS (SELECT 1 FROM objects WHERE generation_id = ?1 AND (complete = 1 OR applied > 0))
+         OR EXISTS (SELECT 1 FROM sections JOIN objects ON objects.id = object_id WHERE generation_id = ?1)
+         OR EXISTS (SELECT 1 FROM keys JOIN sources ON sources.id = source_id WHERE generation_id = ?1) AS touched`,
+    id,
+  ) as { touched: number };
+  return touched === 0;
 }
 
 export function purge(connection: Connection, generation: string): void {

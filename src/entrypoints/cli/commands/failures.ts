@@ -213,6 +213,7 @@ function printRedrive(report: RedriveReport, flags: Flags): number {
       process.stdout.write(`left open: ${id}: ${reason}\n`);
     if (notRedrivable.length > 20) process.stdout.write(`left open: ${notRedrivable.length - 20} more\n`);
   }
+  if (failedAgain > 0 && flags.json !== true) process.stdout.write('see why: sluice failures list\n');
   return failedAgain + notRedrivable.length > 0 ? exitCodes.failures : exitCodes.ok;
 }
 

@@ -42,16 +42,51 @@ const DEFAULT_TOP = 20;
 export function resultsCommand(exitWith: (code: number) => void): Command {
   return new Command('results')
     .description('show the results of a pipeline')
-    .argument('<pipeline>', 'a pipeline file (with its findings), a name, or a generation like lanes@2')
+    .argument(
+      '[pipeline]',
+      'a pipeline file (with its findings), a name, or a generation like lanes@2; default: list what there is',
+    )
     .option('--top <n>', `how many groups; default ${DEFAULT_TOP} in a table, else all`, wholeNumber(1))
     .option('--by <measure>', 'the measure that sorts them, largest first, e.g. flights or delay.p95')
     .addOption(new Option('--format <format>').choices(['table', 'csv', 'json', 'parquet']).default('table'))
     .option('--to <file>', 'write to a file instead of standard output')
     .addOption(whereOption('rows: the results of the ad-hoc run that had it'))
     .addOption(outOption())
-    .action(async (name: string, flags: Flags) => {
-      exitWith(await withResults(flags, (runtime, signal) => results(name, flags, runtime, signal)));
+    .action(async (name: string | undefined, flags: Flags) => {
+      exitWith(
+        await withResults(flags, (runtime, signal) =>
+          name === undefined
+            ? listGenerations(flags, runtime, signal)
+            : results(name, flags, runtime, signal),
+        ),
+      );
     });
+}
+
+async function listGenerations(flags: Flags, { store }: Runtime, signal: AbortSignal): Promise<number> {
+  const runs = await store.runs(signal);
+  const listed = (await store.generations(signal)).map(({ id }) => {
+    const own = runs.filter(({ generation }) => generation === id);
+    const last = own.at(-1);
+    return {
+      generation: id,
+      runs: own.length,
+      last: last === undefined ? null : last.id,
+      at: last === undefined ? null : new Date(last.startedAt).toISOString(),
+    };
+  });
+  if (flags.format === 'json') process.stdout.write(`${JSON.stringify(listed)}\n`);
+  else {
+    const columns = [
+      { title: 'generation' },
+      { title: 'runs', align: 'right' as const },
+      { title: 'last run' },
+      { title: 'started' },
+    ];
+    const rows = listed.map(({ generation, runs: count, last, at }) => [generation, count, last, at]);
+    process.stdout.write(renderTable(columns, rows, terminalOf(process.stdout)));
+  }
+  return exitCodes.ok;
 }
 
 async function results(name: string, flags: Flags, runtime: Runtime, signal: AbortSignal): Promise<number> {

@@ -56,7 +56,7 @@ export function runCommand(exitWith: (code: number) => void): Command {
       'after',
       `
 Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C.
-A run that was stopped, however, continues when it is started again; what is done is not done again.
+A run that was stopped continues when it is started again; what is done is not done again.
 
 Examples:
   sluice run lanes.ts lake/                        everything below lake/
@@ -64,7 +64,9 @@ Examples:
   tail -f events.jsonl | sluice run alerts.ts --stdin --source events`,
     )
     .action(async (path: string, objects: string[], flags: Flags) => {
-      exitWith(await untilInterrupted((signal) => run(path, objects, flags, signal)));
+      const ending = new AbortController();
+      const work = (signal: AbortSignal) => run(path, objects, flags, ending.signal, signal);
+      exitWith(await (flags.stdin === true ? untilInterrupted(work, ending) : untilInterrupted(work)));
     });
 }
 
@@ -72,10 +74,11 @@ async function run(
   path: string,
   objects: readonly string[],
   flags: Flags,
+  ending: AbortSignal,
   signal: AbortSignal,
 ): Promise<number> {
   const loaded = await loadPipeline(path);
-  const options = runOptions(loaded, objects, flags);
+  const options = runOptions(loaded, objects, flags, ending);
   if (flags.report !== undefined) await prepareReport(flags.report);
   const terminal = terminalOf(process.stderr);
   const out = resolve(flags.out);
@@ -97,18 +100,26 @@ async function run(
     let outcome: RunOutcome;
     try {
       outcome = await executeRun(loaded, options, runtime, signal, (sample) => progress.update(sample));
-    } finally {
-      progress.stop();
+      progress.stop('done');
+    } catch (thrown) {
+      progress.stop('stopped');
+      throw thrown;
     }
     if (flags.report !== undefined) await writeReport(flags.report, loaded, outcome, runtime, signal);
     await print(flags, loaded, outcome, runtime, signal);
-    return verdict(flags, outcome);
+    const exitCode = verdict(flags, outcome);
+    return ending.aborted ? exitCodes.interrupted : exitCode;
   } finally {
     await runtime.close();
   }
 }
 
-function runOptions({ pipeline }: LoadedPipeline, locations: readonly string[], flags: Flags): RunOptions {
+function runOptions(
+  { pipeline }: LoadedPipeline,
+  locations: readonly string[],
+  flags: Flags,
+  ending: AbortSignal,
+): RunOptions {
   const { where, concurrency, fresh = false } = flags;
   if (flags.stdin === true) {
     if (locations.length > 0) throw usage('--stdin reads a pipe: leave the objects out');
@@ -120,7 +131,7 @@ function runOptions({ pipeline }: LoadedPipeline, locations: readonly string[], 
     }
     return {
       locations,
-      pipe: { input: process.stdin, source: flags.source ?? 'stdin', keyed },
+      pipe: { input: process.stdin, source: flags.source ?? 'stdin', keyed, ending },
       where,
       concurrency,
       fresh,

@@ -30,7 +30,7 @@ export interface Progress {
   /** Writes something else (a log line) to the same terminal: above the progress, which is drawn anew. */
   writeAbove(text: string): void;
   /** Shows the last sample as the end of the run and leaves the cursor below it. Twice is harmless. */
-  stop(): void;
+  stop(how: 'done' | 'stopped'): void;
 }
 
 /** Between two drawings on a terminal, in milliseconds. */
@@ -116,10 +116,10 @@ function createLoggedProgress({ stream, now, log }: ProgressOptions): Progress {
     writeAbove(text) {
       stream.write(text);
     },
-    stop() {
+    stop(how) {
       if (stopped) return;
       stopped = true;
-      if (view !== null) log.info(progressFields(view, true), 'done');
+      if (view !== null) log.info(progressFields(view, true), how);
     },
   };
 }

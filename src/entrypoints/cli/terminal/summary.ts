@@ -181,7 +181,8 @@ function balanceLines(balance: readonly BalanceLine[], width: number, style: Sty
 function todoLines(report: RunReport, width: number, style: Style): string[] {
   const todos: [string, string][] = [];
   for (const code of Object.keys(report.refused.byCode)) todos.push([code, remedyOf(code)]);
-  if (!report.complete && report.refused.total === 0)
+  // What has an open failure does not get better by starting again.
+  if (!report.complete && report.refused.total + report.failed.total === 0)
     todos.push(['not complete', 'Start the same command again: it goes on where this run ended.']);
   for (const code of Object.keys(report.failed.byCode).slice(0, 5)) todos.push([code, remedyOf(code)]);
   if (todos.length === 0) return [];
