@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { DomainError, messageOf } from '../../domain/errors.ts';
+import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { Measures } from '../../domain/measure.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { GroupState } from '../../domain/ports/result-store.ts';
@@ -15,7 +15,7 @@ export interface GroupFold {
    *
    * @returns the group: numbers and bigints as decimal text; half a surrogate pair becomes U+FFFD, as UTF-8 cannot
    *   hold it
-   * @throws DomainError `E_ANALYZE` where `groupBy` or a measure threw, or where the group is no string, number or
+   * @throws DomainError what `groupBy` or a measure threw, if it was one; else `E_ANALYZE` where `groupBy` or a measure threw, or where the group is no string, number or
    *   bigint; `E_MEASURE_VALUE` where a measure gave a type that it cannot take, or another type than before (`min`, `max`)
    */
   add(message: unknown): string;
@@ -44,6 +44,7 @@ export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' 
       for (; at < plan.length; at++) inputs[at] = plan[at]!.of?.(message);
     } catch (thrown) {
       inputs.forEach(ignoreRejection);
+      if (isDomainError(thrown)) throw thrown;
       throw new DomainError(`measure ${plan[at]!.name} threw: ${messageOf(thrown)}`, {
         code: 'E_ANALYZE',
         cause: thrown,
@@ -75,6 +76,7 @@ export function createGroupFold(analyze: Pick<AnyPipeline['analyze'], 'groupBy' 
     try {
       group = groupBy(message);
     } catch (thrown) {
+      if (isDomainError(thrown)) throw thrown;
       throw new DomainError(`groupBy threw: ${messageOf(thrown)}`, { code: 'E_ANALYZE', cause: thrown });
     }
     if (typeof group === 'string') return group.isWellFormed() ? group : group.toWellFormed();

@@ -88,7 +88,8 @@ async function handleTask(
       { ...runtime, sink: runtime.stream, tasks: runtime.queue },
     );
   } catch (thrown) {
-    if (!isDomainError(thrown)) throw thrown;
+    // A task of another build is kept for it.
+    if (!isDomainError(thrown) || thrown.code === 'E_OTHER_BUILD') throw thrown;
     // The same object would fail again: it is an open failure, and the other objects go on.
     await reportObjectFailure(task.object, thrown, task.run, { ...context, signal }, runtime);
   }

@@ -1,0 +1,201 @@
+import { DomainError, isDomainError } from '../../domain/errors.ts';
+import type { Failure } from '../../domain/failure.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
+import type { ObjectSource } from '../../domain/ports/object-source.ts';
+import type { RecordSink } from '../../domain/ports/record-sink.ts';
+import type { FailureRecord } from '../../domain/ports/result-store.ts';
+import type { RowPosition } from '../../domain/position.ts';
+import type { Row } from '../../domain/row.ts';
+import { failureOf, payloadOf } from '../failures/describe-failure.ts';
+import { createRowShaper } from '../formats/row-shaper.ts';
+import { neededOf } from '../ingest/needed-columns.ts';
+import { openObject } from '../reading/open-object.ts';
+import { createRowTransformer } from '../transform/row-transformer.ts';
+import { decodeValue } from '../values/value-reader.ts';
+import { encodeValue } from '../values/value-writer.ts';
+
+export interface RedrivePorts {
+  readonly source: ObjectSource;
+  readonly sink: RecordSink;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface RedriveContext {
+  readonly pipeline: AnyPipeline;
+  readonly build: string;
+  readonly run: string;
+  readonly signal: AbortSignal;
+}
+
+/** A failure that cannot be processed by itself, and why. */
+export interface Unsettled {
+  readonly id: string;
+  readonly reason: string;
+}
+
+/** What the current build makes of a failed row or message. */
+export interface Settlement {
+  readonly record: FailureRecord;
+  readonly outputs: readonly number[];
+  readonly messages: readonly unknown[];
+  readonly failure: Failure | null;
+  /** What the failure keeps where it fails again: the message that has its output index, else its row. */
+  readonly payload: Uint8Array | null;
+}
+
+type Transform = (row: Row) => readonly unknown[];
+
+/**
+ * What the current build makes of failures of one object, or of one source.
+ *
+ * @param leave told of those that cannot be processed by themselves
+ */
+export async function* settle(
+  batch: readonly FailureRecord[],
+  context: RedriveContext,
+  ports: RedrivePorts,
+  leave: (unsettled: Unsettled) => void,
+): AsyncGenerator<Settlement> {
+  const transform = createRowTransformer(context.pipeline);
+  const { columns } = context.pipeline.source;
+  // A message from elsewhere is kept as it came; without a predicate nothing is refused.
+  const shaper = createRowShaper({ columns, where: undefined, pathColumns: {} });
+  const transformArrived = (row: Row) => transform(shaper.shape(neededOf(row, shaper)) as Row);
+  const fromSource: FailureRecord[] = [];
+  for (const record of batch) {
+    const { failure } = record;
+    const reason = whyNot(failure);
+    if (reason !== null) leave({ id: failure.id, reason });
+    else if (isKeptMessage(failure)) yield settleMessage(record, decodeValue(failure.payload as Uint8Array));
+    else if (failure.position.kind === 'row') fromSource.push(record);
+    else
+      yield settleRow(record, decodeValue(failure.payload as Uint8Array) as Row, transformArrived, context);
+  }
+  if (fromSource.length > 0) yield* settleFromSource(fromSource, transform, context, ports, leave);
+}
+
+/** What is kept of a failure is its message where that has an output index, and else its row, whatever failed last. */
+function isKeptMessage({ position, payload }: Failure): boolean {
+  return position.output !== null && payload !== null;
+}
+
+/** Why a failure cannot be processed by itself; `null` where it can. */
+function whyNot({ stage, position, rows, payload }: Failure): string | null {
+  if (stage === 'open' || (position.kind === 'row' && position.coordinate === null)) {
+    return 'it stands for an object, not for a row: run the pipeline again';
+  }
+  if (stage === 'findings') return 'it is worked out anew whenever results are read';
+  if (rows > 1)
+    return `${rows} rows stand in a stretch that cannot be read: replace the object under another key`;
+  if (position.kind === 'key' && (payload === null || stage === 'read')) {
+    return 'its message was not kept or cannot be read: send it again from where it came';
+  }
+  return null;
+}
+
+/** Rows at their positions in the object. Where it is gone, or another one now, what was kept of a row is what the old one held. */
+async function* settleFromSource(
+  records: readonly FailureRecord[],
+  transform: Transform,
+  context: RedriveContext,
+  ports: RedrivePorts,
+  leave: (unsettled: Unsettled) => void,
+): AsyncGenerator<Settlement> {
+  const left = new Set(records);
+  try {
+    for await (const settlement of readAgain(records, transform, context, ports)) {
+      left.delete(settlement.record);
+      yield settlement;
+    }
+  } catch (thrown) {
+    if (!isDomainError(thrown)) throw thrown;
+    for (const record of left) {
+      const { id, stage, position, payload } = record.failure;
+      if (stage !== 'read' && position.output === null && payload !== null)
+        yield settleRow(record, decodeValue(payload) as Row, transform, context);
+      else leave({ id, reason: thrown.message });
+    }
+  }
+}
+
+async function* readAgain(
+  records: readonly FailureRecord[],
+  transform: Transform,
+  context: RedriveContext,
+  ports: RedrivePorts,
+): AsyncGenerator<Settlement> {
+  const byCoordinate = Map.groupBy(records, (record) => positionOf(record).coordinate as number);
+  const { object } = positionOf(records[0] as FailureRecord);
+  const { pipeline, signal } = context;
+  const { decoder, bytes, options } = await openObject(object, { pipeline, where: undefined }, ports, signal);
+  const coordinates = [...byCoordinate.keys()].sort((a, b) => a - b);
+  for await (const batch of decoder.readAt(bytes, coordinates, options, signal)) {
+    for (const [index, row] of batch.rows.entries()) {
+      for (const record of byCoordinate.get(batch.coordinates[index] as number) ?? []) {
+        yield settleRow(record, row, transform, context);
+      }
+    }
+    for (const { coordinate, code, message } of batch.faults) {
+      for (const record of byCoordinate.get(coordinate) ?? []) {
+        yield failed(record, 'read', new DomainError(message, { code }), record.failure.payload);
+      }
+    }
+  }
+}
+
+/** A row gives all its messages anew; of a message that was not kept, its row gives the one with its output index. */
+function settleRow(
+  record: FailureRecord,
+  row: Row,
+  transform: Transform,
+  context: RedriveContext,
+): Settlement {
+  const { position, payload: kept } = record.failure;
+  const { output } = position;
+  const payload = position.kind === 'row' && output === null ? payloadOf(row) : kept;
+  try {
+    const messages = transform(row);
+    for (const message of messages) checkSize(message, context);
+    if (output === null)
+      return { record, outputs: messages.map((_, index) => index), messages, failure: null, payload };
+    const message = messages[output];
+    if (message === undefined)
+      throw new DomainError(`the row gives no message ${output} any more`, { code: 'E_NOT_REDRIVABLE' });
+    return { record, outputs: [output], messages: [message], failure: null, payload };
+  } catch (thrown) {
+    return failed(record, 'transform', thrown, payload);
+  }
+}
+
+function settleMessage(record: FailureRecord, message: unknown): Settlement {
+  const { position, payload } = record.failure;
+  return { record, outputs: [position.output ?? 0], messages: [message], failure: null, payload };
+}
+
+function failed(
+  record: FailureRecord,
+  stage: 'read' | 'transform',
+  thrown: unknown,
+  payload: Uint8Array | null,
+): Settlement {
+  const { generation, failure } = record;
+  const again = failureOf(generation, failure.position, stage, thrown, 'E_TRANSFORM', payload, failure.rows);
+  return { record, outputs: [], messages: [], failure: again, payload };
+}
+
+function checkSize(message: unknown, { pipeline }: RedriveContext): void {
+  const { length } = encodeValue(message);
+  if (length > pipeline.limits.maxMessageBytes) {
+    throw new DomainError(`a message has ${length} bytes, the limit is ${pipeline.limits.maxMessageBytes}`, {
+      code: 'E_MESSAGE_TOO_LARGE',
+    });
+  }
+}
+
+function positionOf(record: FailureRecord): RowPosition {
+  return record.failure.position as RowPosition;
+}
