@@ -280,6 +280,47 @@ describe('CSV rows', () => {
     expect(reading.faults.map((fault) => fault.coordinate)).toEqual([4, 15]);
   });
 
+  it('finds bytes that are not UTF-8 wherever what is held at once ends', async () => {
+    const lines = 'ü1,b\n'.repeat(14_000);
+    for (let shift = 0; shift < 8; shift++) {
+      const text = `${'x'.repeat(shift)},b\n${lines}`;
+      for (const bad of [[0xff], [0xc3], [0xe2, 0x82], [0x80]]) {
+        const bytes = Buffer.from(text);
+        // The last row that ends within the first 64 KiB, and the first one that does not.
+        const edge = bytes.lastIndexOf('\n', 65_535) + 1;
+        const before = bytes.lastIndexOf('\n', edge - 2) + 1;
+        bytes.set(bad, edge - 1 - bad.length);
+        bytes.set(bad, bytes.indexOf('\n', edge) - bad.length);
+        const { rows, faults } = await readAll(csvDecoder, memoryObject(bytes), readOptions());
+        expect(faults.map(({ coordinate, code }) => [coordinate, code])).toEqual([
+          [before, 'E_UTF8'],
+          [edge, 'E_UTF8'],
+        ]);
+        expect(rows).toHaveLength(13_998);
+        expect(new Set(rows.map(({ row }) => Object.values(row).join('|')))).toEqual(new Set(['ü1|b']));
+      }
+    }
+  });
+
+  it('reads rows of any number of columns, and those of them that are needed', async () => {
+    for (const count of [1, 2, 249, 250, 251, 600]) {
+      const names = Array.from({ length: count }, (_, i) => `c${i}`);
+      const values = names.map((name, i) => ['', name, `"${name}"",\n"`, `ü${name}`][i % 4] as string);
+      const decoded = names.map((name, i) => ['', name, `${name}",\n`, `ü${name}`][i % 4] as string);
+      const object = memoryObject(
+        `${names.join()}\n${names.join()}\n${count === 1 ? '""' : values.join()}\n`,
+      );
+      for (const needed of [names, names.filter((_, i) => i % 3 === 2), names.slice(-1)]) {
+        const { rows, faults } = await readAll(csvDecoder, object, readOptions({ columns: needed }));
+        expect(faults).toEqual([]);
+        expect(rows.map(({ row }) => Object.values(row))).toEqual([
+          needed,
+          needed.map((name) => decoded[names.indexOf(name)]),
+        ]);
+      }
+    }
+  });
+
   it('a row over the limit is one fault, whatever is in it, and the reading goes on', async () => {
     const long = `"${'x\n,""'.repeat(40_000)}"`;
     const text = `a,b\n1,2\n3,${long}\n4,5\n6,${'é'.repeat(6)}\n7,8\n`;

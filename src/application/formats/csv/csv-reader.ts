@@ -32,7 +32,7 @@ interface HugeRow {
 export class CsvReader implements RecordReader {
   readonly #reading: CsvReading;
   readonly #fields: FieldScan;
-  readonly #cut: LineCutter | null;
+  readonly #cutters: Readonly<Record<WindowText['encoding'], LineCutter | null>>;
   readonly #line: LineEnd = { next: 0 };
   readonly #text = new WindowText();
   readonly #quotes: QuoteScan;
@@ -51,7 +51,11 @@ export class CsvReader implements RecordReader {
     const indexOf = new Map(names.map((name, i) => [name, i]));
     const columns = reading.columns.filter((name) => indexOf.has(name));
     this.#indexes = columns.map((name) => indexOf.get(name) as number);
-    this.#cut = lineCutter(bytes, names.length, columns, this.#indexes);
+    this.#cutters = {
+      ascii: lineCutter(bytes, names.length, columns, this.#indexes, 'ascii'),
+      utf8: lineCutter(bytes, names.length, columns, this.#indexes, 'utf8'),
+      unknown: null,
+    };
     this.#plainRow = plainRow(columns, this.#indexes);
     this.#mixedRow = rowFactory(columns);
   }
@@ -67,10 +71,10 @@ export class CsvReader implements RecordReader {
     const stopIndex = window.indexOf(stop);
     const { maxRowBytes } = this.#reading;
     const scan = this.#fields;
-    const cut = this.#cut;
     const line = this.#line;
-    const text = this.#text;
-    text.follow(window);
+    this.#text.follow(window);
+    const { text } = this.#text;
+    const cut = this.#cutters[this.#text.encoding];
     let i = window.start;
     for (;;) {
       while (i < end && i < stopIndex && isNewline(buffer[i])) i++;
@@ -78,8 +82,8 @@ export class CsvReader implements RecordReader {
       if (i >= stopIndex) return 'stop';
       if (i >= end) return ended ? 'end' : 'more';
       if (into.isFull) return 'full';
-      const row = cut === null ? null : cut(text.text, buffer, i, end, line);
-      if (row !== null && line.next - i <= maxRowBytes && text.isAscii(window, i, line.next)) {
+      const row = cut === null ? null : cut(text, buffer, i, end, line);
+      if (row !== null && line.next - i <= maxRowBytes) {
         into.row(row, window.positionOf(i), buffer, i, line.next);
         i = line.next + 1;
         continue;

@@ -1,4 +1,4 @@
-import { isAscii } from 'node:buffer';
+import { isAscii, isUtf8, type Buffer } from 'node:buffer';
 import type { TextWindow } from '../text/text-window.ts';
 
 /**
@@ -7,26 +7,27 @@ import type { TextWindow } from '../text/text-window.ts';
  */
 export class WindowText {
   text = '';
-  /** Index of the first byte that is not ASCII, of those that were looked at. */
-  #nextHigh = 0;
+  /** What all rows that end in the window are; `unknown`: each has to be looked at. */
+  encoding: 'ascii' | 'utf8' | 'unknown' = 'unknown';
   #fill = -1;
 
-  /** To be called whenever the window may have been filled. */
+  /** To be called where the window may have been filled; it starts with a row then. */
   follow(window: TextWindow): void {
     if (this.#fill === window.fills) return;
     this.#fill = window.fills;
-    this.text = window.buffer.toString('latin1', 0, window.end);
-    this.#nextHigh = isAscii(window.buffer.subarray(0, window.end)) ? window.end : -1;
-  }
-
-  /** Whether the bytes up to `to` are ASCII; stretches have to be asked for in their order. */
-  isAscii(window: TextWindow, from: number, to: number): boolean {
-    if (this.#nextHigh < from) {
-      const { buffer, end } = window;
-      let i = from;
-      while (i < end && (buffer[i] as number) < 0x80) i++;
-      this.#nextHigh = i;
+    const { buffer, start, end } = window;
+    this.text = buffer.toString('latin1', 0, end);
+    if (isAscii(buffer.subarray(start, end))) this.encoding = 'ascii';
+    else {
+      const whole = buffer.subarray(start, lastWholeCharacter(buffer, start, end));
+      this.encoding = isUtf8(whole) ? 'utf8' : 'unknown';
     }
-    return this.#nextHigh >= to;
   }
+}
+
+/** A character that the window's end may cut is in no row that ends in the window. */
+function lastWholeCharacter(buffer: Buffer, start: number, end: number): number {
+  let to = end;
+  while (to > start && end - to < 3 && ((buffer[to - 1] as number) & 0xc0) === 0x80) to--;
+  return to > start && (buffer[to - 1] as number) >= 0xc0 ? to - 1 : to;
 }
