@@ -1,5 +1,6 @@
 import type { ColumnType, ColumnTypes } from './columns.ts';
 import { DomainError } from './errors.ts';
+import { parseStoredTime } from './iso-time.ts';
 
 /** Turns a decoded value into its column's declared type. */
 export type Cast = (value: unknown) => unknown;
@@ -108,49 +109,20 @@ function toBoolean(value: unknown): boolean | undefined {
   }
 }
 
-/** Years of four digits; `20190525` is a day, other digits alone are milliseconds. */
-const ISO_8601 =
-  /^(\d{4})(?:-?(\d\d)(?:-?(\d\d)(?:[Tt ](\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?)?\s*(Z|z|[+-]\d\d(?::?\d\d)?)?)?)?)?$/;
 const MILLISECONDS = /^[+-]?\d+$/;
 
+/** Four digits alone are a year and eight a day; other digits alone are milliseconds. */
 function toTimestamp(value: unknown): Date | undefined {
   if (isValidDate(value)) return value;
   if (typeof value === 'number' || typeof value === 'bigint') return validDate(Number(value));
   if (typeof value !== 'string') return undefined;
   const text = value.trim();
-  if (MILLISECONDS.test(text) && text.length !== 4 && text.length !== 8) return validDate(Number(text));
-  const parts = ISO_8601.exec(text);
-  if (parts === null) return undefined;
-  const [
-    ,
-    year,
-    month = '01',
-    day = '01',
-    hour = '00',
-    minute = '00',
-    second = '00',
-    fraction = '',
-    offset = 'Z',
-  ] = parts;
-  const milliseconds = Number(fraction.slice(0, 3).padEnd(3, '0'));
-  const days = Date.UTC(2000, Number(month) - 1, Number(day));
-  const date = new Date(days);
-  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
-  // A day that the month lacks would silently become one of the next month.
-  if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined;
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return undefined;
-  const minutesEast = offsetMinutes(offset);
-  if (minutesEast === undefined) return undefined;
-  date.setUTCHours(Number(hour), Number(minute) - minutesEast, Number(second), milliseconds);
-  return date;
-}
-
-function offsetMinutes(offset: string): number | undefined {
-  if (offset === 'Z' || offset === 'z') return 0;
-  const hours = Number(offset.slice(1, 3));
-  const minutes = Number(offset.slice(3).replace(':', ''));
-  if (hours > 23 || minutes > 59) return undefined;
-  return (offset.startsWith('-') ? -1 : 1) * (hours * 60 + minutes);
+  const time = parseStoredTime(text);
+  // A Date cuts towards 1970 what is below a millisecond; text is cut downwards.
+  if (!Number.isNaN(time)) return validDate(Math.floor(time));
+  return MILLISECONDS.test(text) && text.length !== 4 && text.length !== 8
+    ? validDate(Number(text))
+    : undefined;
 }
 
 function toJson(value: unknown): unknown {

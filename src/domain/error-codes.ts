@@ -18,7 +18,7 @@ export const errorCatalogue = {
   // The pipeline and how it is run
   E_PIPELINE_INVALID: domain(
     'The pipeline file or its declaration is wrong.',
-    'The message names the field; see docs/pipelines.md.',
+    'Fix the pipeline file; docs/pipelines.md has every field.',
   ),
   E_PIPELINE_CHANGED: domain(
     'Declared data (source, predicate, partitions, limits, measures) changed under the same version.',
@@ -47,18 +47,18 @@ export const errorCatalogue = {
   ),
   E_FINDING: domain(
     "The pipeline's `findings` threw for this group.",
-    'Mend `findings`; the measures of the group are kept.',
+    'Fix `findings`; the measures of the group are kept.',
   ),
 
   // Rows and messages
   E_TRANSFORM: domain(
     "The pipeline's `transform` threw for this row.",
-    'Mend `transform`, then `sluice failures redrive`.',
+    'Fix `transform`, then `sluice failures redrive`.',
   ),
   E_SCHEMA: domain('The row was refused by `source.schema`.', 'The message names path and reason.'),
   E_PARTITION: domain(
     "The pipeline's `partitionBy` threw or gave no string, number or bigint.",
-    'Mend `partitionBy`.',
+    'Fix `partitionBy`.',
   ),
   E_MESSAGE_UNSUPPORTED: domain(
     'A message holds what cannot be sent: a function, a symbol, an instance of a class, a cycle.',
@@ -70,7 +70,7 @@ export const errorCatalogue = {
   ),
   E_ANALYZE: domain(
     "The pipeline's `groupBy`, a measure or `flag` threw for this message.",
-    'Mend it, then `sluice failures redrive`.',
+    'Fix it, then `sluice failures redrive`.',
   ),
   E_MEASURE_VALUE: domain(
     'A measure was given a value of a type that it cannot take.',
@@ -112,21 +112,21 @@ export const errorCatalogue = {
   ),
   E_VALUE_TYPE: domain(
     'A value cannot be read as the declared type of its column.',
-    'Mend the data, or change the type in `source.columns` under a new version.',
+    'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these; or change the type in `source.columns` under a new version.',
   ),
   E_UTF8: domain(
     'Bytes are not UTF-8; they are never replaced silently.',
-    'Mend the data: it has to be UTF-8.',
+    'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these.',
   ),
   E_CSV_FIELDS: domain(
     'A row has more or fewer fields than the header.',
-    'Mend the data, or set `source.csv.ragged` under a new version.',
+    'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these; or set `source.csv.ragged` under a new version.',
   ),
   E_CSV_QUOTE: domain(
     'A quote stands where none may, or is never closed.',
-    'Mend the data, or set `source.csv.quote` under a new version.',
+    'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these; or set `source.csv.quote` under a new version.',
   ),
-  E_JSON: domain('A line or element is not JSON, or not an object.', 'Mend the data.'),
+  E_JSON: domain('A line or element is not JSON, or not an object.', 'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these.'),
   E_ROW_TOO_LARGE: domain(
     'A row is over `limits.maxRowBytes`.',
     'Raise the limit under a new version, or split the row.',

@@ -73,7 +73,7 @@ describe('the summary of a run', () => {
     expect(text).toContain('left alone  1 · E_OTHER_BUILD 1');
     expect(text).toContain('What to do');
     expect(text).toMatch(/E_OTHER_BUILD {2}.*Finish it with the old code/);
-    expect(text).toMatch(/E_TRANSFORM {4}.*Mend `transform`/);
+    expect(text).toMatch(/E_TRANSFORM {4}.*Fix `transform`/);
     expect(text).toMatch(/E_CUSTOM {7}A code of the pipeline/);
 
     const cut = renderRunSummary({ report: { ...report, complete: false }, balance: [] }, { width: 200 });

@@ -2,6 +2,8 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import type { DispatchSummary } from '../../application/dispatch/dispatch.ts';
 import type { Decoder, ObjectBytes, ReadOptions, RowBatch } from '../../application/formats/decoder.ts';
 import { decoderFor } from '../../application/formats/index.ts';
+import { digestOf } from '../../application/frames/frame-codec.ts';
+import { encodeValue } from '../../application/values/value-writer.ts';
 import { ingest, type ArrivedMessage, type IngestContext } from '../../application/ingest/ingest.ts';
 import type { PlatformContext } from './platform.ts';
 import { pipeBlocks, type PipeBlock } from './pipe-blocks.ts';
@@ -16,7 +18,10 @@ export interface Pipe {
   readonly ending: AbortSignal;
 }
 
-/** Messages from a pipe, as JSON Lines. A line is a message; its number names it where the pipeline does not. */
+/**
+ * Messages from a pipe, as JSON Lines. A line is a message. Where the pipeline does not name it, its number and a digest of what
+ * it says do: the same input again is dropped, and other input is never taken for it.
+ */
 export async function ingestStdin(
   { input, source, keyed, ending }: Pipe,
   context: PlatformContext & { readonly run: string },
@@ -41,7 +46,7 @@ export async function ingestStdin(
     for await (const arrived of arrivedMessages(block, decoder, ingestion)) {
       runtime.metrics.add('bytesRead', arrived.bytes);
       const named = arrived.messages.map((message, index) =>
-        keyed ? message : { ...message, key: `${line + index + 1}` },
+        keyed ? message : { ...message, key: `${line + index + 1}-${contentDigest(message)}` },
       );
       line += named.length;
       for (let at = 0; at < named.length; at += maxBatchKeys) {
@@ -75,6 +80,10 @@ async function* untilEnding(
   } catch (thrown) {
     if (!ending.aborted || signal.aborted) throw thrown;
   }
+}
+
+function contentDigest({ row, fault }: ArrivedMessage): string {
+  return digestOf(row === undefined ? (fault.raw ?? new Uint8Array(0)) : encodeValue(row)).slice(0, 12);
 }
 
 interface Arrived {

@@ -65,7 +65,9 @@ export async function importUserModules(path: string): Promise<UserModules> {
       const required = context.conditions.includes('require');
       const own = isEntry || required ? url : fresh(url);
       users.add(own);
-      return { ...resolved, url: own };
+      // In a package that says commonjs, TypeScript with `import` in it is what its compiler takes, and a module to us.
+      const format = resolved.format === 'commonjs-typescript' && url.endsWith('.ts') ? 'module-typescript' : resolved.format;
+      return { ...resolved, url: own, format };
     },
     load(url, context, nextLoad) {
       if (!users.has(url)) return nextLoad(url, context);

@@ -39,7 +39,7 @@ const DEFAULT_LIMIT = 100;
 
 export function failuresCommand(exitWith: (code: number) => void): Command {
   const command = new Command('failures').description('list, show and redrive what could not be processed');
-  selecting(command.command('list').description('list failures, newest first tried last'))
+  selecting(command.command('list').description('list failures'))
     .addOption(new Option('--state <state>').choices(['open', 'closed', 'all']).default('open'))
     .action(async (flags: Flags) =>
       exitWith(await withResults(flags, (runtime, signal) => list(flags, runtime, signal))),

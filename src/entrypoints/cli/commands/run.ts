@@ -43,13 +43,13 @@ export function runCommand(exitWith: (code: number) => void): Command {
     .addOption(outOption())
     .option('--report <file>', 'write the results as one HTML page')
     .option('--concurrency <n>', 'tasks in hand at once', wholeNumber(1), Math.min(4, availableParallelism()))
-    .option('--fresh', 'forget the results of this version first')
+    .option('--fresh', 'delete the results of this version first')
     .option('--stdin', 'read messages from standard input, as JSON Lines')
     .option(
       '--source <name>',
-      'with --stdin: where the messages come from; with the line number it names a message',
+      'with --stdin: where the messages come from; with line number and content it names a message',
     )
-    .option('--max-failures <n>', 'open failures that still are a success', wholeNumber(0), 0)
+    .option('--max-failures <n>', 'open failures allowed before the exit code is 2', wholeNumber(0), 0)
     .option('--top <n>', 'groups to show at the end', wholeNumber(0), 10)
     .addOption(jsonOption())
     .addHelpText(
@@ -61,7 +61,8 @@ A run that was stopped continues when it is started again; what is done is not d
 Examples:
   sluice run lanes.ts lake/                        everything below lake/
   sluice run lanes.ts 'lake/yyyy=2019/**/*.csv.gz'
-  tail -f events.jsonl | sluice run alerts.ts --stdin --source events`,
+  sluice run alerts.ts --stdin --source events < events.jsonl
+  tail -f events.jsonl | sluice run alerts.ts --stdin     (the pipeline's source.id names the messages)`,
     )
     .action(async (path: string, objects: string[], flags: Flags) => {
       const ending = new AbortController();
@@ -126,7 +127,7 @@ function runOptions(
     const keyed = pipeline.source.id !== undefined;
     if (!keyed && flags.source === undefined) {
       throw usage(
-        'messages from a pipe need names: give the pipeline a source.id, or say --source NAME (then the line number names a message)',
+        'messages from a pipe need names: give the pipeline a source.id, or say --source NAME (then line number and content name a message)',
       );
     }
     return {

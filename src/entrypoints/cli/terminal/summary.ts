@@ -198,7 +198,7 @@ function todoLines(report: RunReport, width: number, style: Style): string[] {
 
 function remedyOf(code: string): string {
   if (!Object.hasOwn(errorCatalogue, code))
-    return 'A code of the pipeline. See them with `sluice failures list`; once mended, `sluice failures redrive`.';
+    return 'A code of the pipeline. Fix its code, then `sluice failures redrive <pipeline file>`.';
   const { meaning, remedy } = errorCatalogue[code as ErrorCode];
   return `${meaning} ${remedy}`;
 }
