@@ -117,12 +117,8 @@ function toTimestamp(value: unknown): Date | undefined {
   if (typeof value === 'number' || typeof value === 'bigint') return validDate(Number(value));
   if (typeof value !== 'string') return undefined;
   const text = value.trim();
-  const time = parseStoredTime(text);
-  // A Date cuts towards 1970 what is below a millisecond; text is cut downwards.
-  if (!Number.isNaN(time)) return validDate(Math.floor(time));
-  return MILLISECONDS.test(text) && text.length !== 4 && text.length !== 8
-    ? validDate(Number(text))
-    : undefined;
+  if (MILLISECONDS.test(text) && text.length !== 4 && text.length !== 8) return validDate(Number(text));
+  return validDate(parseStoredTime(text));
 }
 
 function toJson(value: unknown): unknown {

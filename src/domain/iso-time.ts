@@ -12,18 +12,18 @@ const STORED =
  * as a fraction.
  */
 export function parseIsoTime(text: string): number {
-  return timeOf(text, EXTENDED);
+  return timeOf(text, EXTENDED, true);
 }
 
 /**
  * Like `parseIsoTime`, for values of a `timestamp` column: there is no doubt that they mean a time, so `2019`, `20190525` and
- * `20190525T1020` are times too. An hour is 0 to 23, and a year has four digits.
+ * `20190525T1020` are times too. An hour is 0 to 23, a year has four digits, and digits beyond milliseconds are cut off.
  */
 export function parseStoredTime(text: string): number {
-  return timeOf(text, STORED);
+  return timeOf(text, STORED, false);
 }
 
-function timeOf(text: string, format: RegExp): number {
+function timeOf(text: string, format: RegExp, isPrecise: boolean): number {
   const usual = usualTime(text);
   if (!Number.isNaN(usual)) return usual;
   const parts = format.exec(text);
@@ -39,7 +39,8 @@ function timeOf(text: string, format: RegExp): number {
     digits = '',
     offset = 'Z',
   ] = parts;
-  const fraction = Number(`${digits.slice(0, 3).padEnd(3, '0')}.${digits.slice(3)}`);
+  const below = isPrecise ? Number(`0.${digits.slice(3)}`) : 0;
+  const fraction = Number(digits.slice(0, 3).padEnd(3, '0')) + below;
   const endsDay = Number(hours) === 24 && Number(minutes) === 0 && Number(seconds) === 0 && fraction === 0;
   const midnight = dayStart(Number(year), Number(month), Number(day));
   const sinceMidnight = endsDay ? DAY : timeOfDay(Number(hours), Number(minutes), Number(seconds));
