@@ -205,3 +205,30 @@ describe('sluice reconcile', { timeout: 60_000 }, () => {
     });
   });
 });
+
+describe('what nobody can process', { timeout: 60_000 }, () => {
+  test('is dismissed: closed for good, out of the results, and it still adds up', async () => {
+    await using scratch = await Scratch.make();
+    await scratch.write('shipments.ts', pipelineSource());
+    await scratch.write('lake.csv', `${asCsv(shipments(5))}one,field,too,many,for,it\n`);
+    expect((await scratch.run('shipments.ts', 'lake.csv')).code).toBe(2);
+
+    // All of them by mistake would be hard to take back.
+    expect((await scratch.sluice('failures', 'dismiss')).stderr).toContain('E_USAGE');
+    const { answer: tried } = await scratch.json(
+      'failures',
+      'dismiss',
+      '--code',
+      'E_CSV_FIELDS',
+      '--dry-run',
+    );
+    expect(tried).toMatchObject({ wouldRedrive: [expect.any(String)] });
+    const { answer } = await scratch.json('failures', 'dismiss', '--code', 'E_CSV_FIELDS');
+    expect(answer).toMatchObject({ dismissed: [expect.any(String)] });
+
+    expect((await scratch.run('shipments.ts', 'lake.csv')).code).toBe(0);
+    expect(scratch.results('shipments@1')).toEqual(expectedResults(shipments(5)));
+    const { answer: reconciled } = await scratch.json('reconcile');
+    expect(reconciled).toMatchObject({ balanced: true, complete: true });
+  });
+});

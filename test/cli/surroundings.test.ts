@@ -82,7 +82,7 @@ describe('the command line', { timeout: 60_000 }, () => {
     await scratch.write('shipments.ts', pipelineSource({ groupBy: 'return message.id;' }));
     expect((await scratch.run('shipments.ts', 'lake.csv')).code).toBe(0);
     for (const format of ['csv', 'json']) {
-      const running = scratch.start(['results', 'shipments', '--format', format]);
+      const running = scratch.start(['results', 'shipments.ts', '--format', format]);
       running.child.stdout?.once('data', () => running.child.stdout?.destroy());
       expect(await running.ended).toMatchObject({ code: 0, stderr: '' });
     }

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { DomainError } from '../../domain/errors.ts';
 import { isBrokenPipe } from './broken-pipe.ts';
 import { failuresCommand } from './commands/failures.ts';
+import { findingsCommand } from './commands/findings.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { resultsCommand } from './commands/results.ts';
@@ -28,7 +29,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     .version(sluiceVersion())
     .showHelpAfterError('(run the command with --help to see what it takes)')
     .exitOverride();
-  for (const command of [runCommand, inspectCommand, failuresCommand, resultsCommand, reconcileCommand]) {
+  for (const command of [
+    runCommand,
+    inspectCommand,
+    failuresCommand,
+    resultsCommand,
+    findingsCommand,
+    reconcileCommand,
+  ]) {
     program.addCommand(
       inheriting(
         program,

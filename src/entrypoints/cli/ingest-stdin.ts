@@ -5,6 +5,7 @@ import { decoderFor } from '../../application/formats/index.ts';
 import { digestOf } from '../../application/frames/frame-codec.ts';
 import { encodeValue } from '../../application/values/value-writer.ts';
 import { ingest, type ArrivedMessage, type IngestContext } from '../../application/ingest/ingest.ts';
+import type { Row } from '../../domain/row.ts';
 import type { PlatformContext } from './platform.ts';
 import { pipeBlocks, type PipeBlock } from './pipe-blocks.ts';
 import type { Runtime } from './runtime.ts';
@@ -83,7 +84,16 @@ async function* untilEnding(
 }
 
 function contentDigest({ row, fault }: ArrivedMessage): string {
-  return digestOf(row === undefined ? (fault.raw ?? new Uint8Array(0)) : encodeValue(row)).slice(0, 12);
+  return digestOf(row === undefined ? (fault.raw ?? new Uint8Array(0)) : contentOf(row)).slice(0, 12);
+}
+
+function contentOf(row: Row): Uint8Array {
+  try {
+    return encodeValue(row);
+  } catch {
+    // Nested deeper than a message may be: it will fail by itself, and its number has to do.
+    return new Uint8Array(0);
+  }
 }
 
 interface Arrived {

@@ -98,12 +98,12 @@ class Totals {
       ]),
       line('failures', { label: 'failed rows', value: sums.failed }, [
         { label: 'open', value: sums.openFailedRows },
-        { label: 'redriven', value: sums.closedFailedRows },
+        { label: 'settled', value: sums.closedFailedRows },
       ]),
       line('messages', { label: 'messages made', value: sums.messages + sums.redriven }, [
         { label: 'applied', value: sums.applied },
         { label: 'failed, open', value: sums.openMessageFailures },
-        { label: 'failed, redriven', value: sums.closedMessageFailures },
+        { label: 'failed, settled', value: sums.closedMessageFailures },
       ]),
     ];
   }

@@ -66,7 +66,10 @@ export async function importUserModules(path: string): Promise<UserModules> {
       const own = isEntry || required ? url : fresh(url);
       users.add(own);
       // In a package that says commonjs, TypeScript with `import` in it is what its compiler takes, and a module to us.
-      const format = resolved.format === 'commonjs-typescript' && url.endsWith('.ts') ? 'module-typescript' : resolved.format;
+      const format =
+        resolved.format === 'commonjs-typescript' && url.endsWith('.ts')
+          ? 'module-typescript'
+          : resolved.format;
       return { ...resolved, url: own, format };
     },
     load(url, context, nextLoad) {

@@ -13,6 +13,7 @@ import { generationOf } from '../../application/generation.ts';
 import { mergeStates } from '../../application/measures/state.ts';
 import { readResults } from '../../application/results/read-results.ts';
 import { transformTask } from '../../application/transform/transform.ts';
+import { decodeValue } from '../../application/values/value-reader.ts';
 import { isDomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { MeasureValues, Measures } from '../../domain/measure.ts';
@@ -30,7 +31,8 @@ export interface InMemoryRun<A> {
   readonly findings: readonly { readonly group: string; readonly finding: Finding }[];
   /** Findings about single messages. */
   readonly flags: readonly Flag[];
-  readonly failures: readonly Failure[];
+  /** With the row or message itself as their payload. */
+  readonly failures: readonly (Omit<Failure, 'payload'> & { readonly payload: unknown })[];
   /** Per object: its rows, and how they ended. */
   readonly objects: readonly ObjectProgress[];
   /** Whether every object is complete and every row and message came to exactly one end. */
@@ -140,9 +142,11 @@ async function gather<A extends Measures>(
     for (const finding of found) findings.push({ group, finding });
   }
   const flags = await Array.fromAsync(store.flags(generation, signal));
-  const failures = (await Array.fromAsync(store.failures({ generation, state: 'open' }, signal))).map(
-    ({ failure }) => failure,
-  );
+  const opened = await Array.fromAsync(store.failures({ generation, state: 'open' }, signal));
+  const failures = opened.map(({ failure: { payload, ...failure } }) => ({
+    ...failure,
+    payload: payload === null ? null : decodeValue(payload),
+  }));
   const objects = await Array.fromAsync(store.objects({ generation }, signal));
   const complete = objects.every((object) => object.complete && reconcileObject(object).balances);
   return { groups, findings, flags, failures, objects, complete };

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { noEffects } from '../../../application/analyze/effects.ts';
 import { redrive, type RedriveSummary } from '../../../application/reprocess/redrive.ts';
 import { decodeValue } from '../../../application/values/value-reader.ts';
 import { DomainError } from '../../../domain/errors.ts';
@@ -32,6 +33,7 @@ interface Flags {
   readonly limit?: number;
   readonly state: 'open' | 'closed' | 'all';
   readonly dryRun?: true;
+  readonly payload?: true;
   readonly json?: true;
 }
 
@@ -41,6 +43,7 @@ export function failuresCommand(exitWith: (code: number) => void): Command {
   const command = new Command('failures').description('list, show and redrive what could not be processed');
   selecting(command.command('list').description('list failures'))
     .addOption(new Option('--state <state>').choices(['open', 'closed', 'all']).default('open'))
+    .option('--payload', 'with --json: also the rows and messages themselves')
     .action(async (flags: Flags) =>
       exitWith(await withResults(flags, (runtime, signal) => list(flags, runtime, signal))),
     );
@@ -60,6 +63,17 @@ export function failuresCommand(exitWith: (code: number) => void): Command {
     .option('--dry-run', 'only say which failures it would be')
     .action(async (path: string, ids: string[], flags: Flags) =>
       exitWith(await redriveFailures(path, ids, flags)),
+    );
+  selecting(
+    command
+      .command('dismiss [ids...]')
+      .description(
+        'close failures for good, without processing them: their rows were fixed elsewhere, or are not wanted',
+      ),
+  )
+    .option('--dry-run', 'only say which failures it would be')
+    .action(async (ids: string[], flags: Flags) =>
+      exitWith(await withResults(flags, (runtime, signal) => dismiss(ids, flags, runtime, signal))),
     );
   return command;
 }
@@ -96,7 +110,7 @@ async function list(flags: Flags, { store }: Runtime, signal: AbortSignal): Prom
   }
   if (flags.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ failures: found.map((record) => describe(record, false)), more })}\n`,
+      `${JSON.stringify({ failures: found.map((record) => describe(record, flags.payload === true)), more })}\n`,
     );
     return exitCodes.ok;
   }
@@ -120,6 +134,44 @@ async function list(flags: Flags, { store }: Runtime, signal: AbortSignal): Prom
     found.length === 0 ? 'no failures\n' : renderTable(columns, rows, terminalOf(process.stdout)),
   );
   if (more) process.stdout.write(`more than ${limit}: see --limit\n`);
+  return exitCodes.ok;
+}
+
+/** Settles failures with nothing: they count as closed, and what they stood for stays out of the results. */
+async function dismiss(
+  ids: readonly string[],
+  flags: Flags,
+  { store, clock, random }: Runtime,
+  signal: AbortSignal,
+): Promise<number> {
+  const { code, stage, object, since, until, where, generation } = flags;
+  if (
+    ids.length === 0 &&
+    [code, stage, object, since, until, where, generation].every((filter) => filter === undefined)
+  ) {
+    throw new DomainError('say which failures: their ids, or a filter such as --code or --object', {
+      code: 'E_USAGE',
+    });
+  }
+  const selected = limited(select({ ...flags, state: 'open' }, ids, store, signal), flags.limit);
+  if (flags.dryRun === true) return dryRun(selected, flags);
+  const run = random.id();
+  const dismissed: string[] = [];
+  for await (const { generation: of, build, failure } of selected) {
+    const redriven = {
+      generation: of,
+      run,
+      build,
+      failure: failure.id,
+      again: null,
+      messages: 0,
+      at: clock.now(),
+    };
+    if ((await store.applyRedrive(redriven, noEffects, signal)) === 'applied') dismissed.push(failure.id);
+  }
+  process.stdout.write(
+    flags.json === true ? `${JSON.stringify({ dismissed })}\n` : `${dismissed.length} failures dismissed\n`,
+  );
   return exitCodes.ok;
 }
 

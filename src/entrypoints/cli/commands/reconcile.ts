@@ -63,7 +63,7 @@ function completenessOf(finished: boolean, complete: boolean): string {
     return 'this run is under way or broke off before its end: start it again, and reconcile the run that ends';
   return complete
     ? 'every planned object is complete'
-    : 'not every planned object is complete: start the run again to continue';
+    : 'not every planned object is complete, and the balance is that of a moment: start the run again to continue';
 }
 
 async function findRun(id: string | undefined, { store }: Runtime, signal: AbortSignal): Promise<RunRecord> {

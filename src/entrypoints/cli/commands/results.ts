@@ -92,6 +92,8 @@ async function listGenerations(flags: Flags, { store }: Runtime, signal: AbortSi
 async function results(name: string, flags: Flags, runtime: Runtime, signal: AbortSignal): Promise<number> {
   const { generation, loaded } = await findGeneration(name, flags.where, runtime.store, signal);
   if (loaded !== undefined) requireSame(generation, loaded.pipeline, flags.where);
+  // Empty findings must not read as if there were none.
+  else process.stderr.write('Findings are worked out by the pipeline: name its file to have them, too.\n');
   const { measures, groups } = await selectGroups(generation, loaded, flags, runtime, signal);
   if (flags.format === 'parquet') {
     await writeParquet(measures, groups, flags.to);

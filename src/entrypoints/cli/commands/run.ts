@@ -107,7 +107,7 @@ async function run(
       throw thrown;
     }
     if (flags.report !== undefined) await writeReport(flags.report, loaded, outcome, runtime, signal);
-    await print(flags, loaded, outcome, runtime, signal);
+    await print(path, flags, loaded, outcome, runtime, signal);
     const exitCode = verdict(flags, outcome);
     return ending.aborted ? exitCodes.interrupted : exitCode;
   } finally {
@@ -183,6 +183,7 @@ async function writeReport(
 }
 
 async function print(
+  path: string,
   flags: Flags,
   loaded: LoadedPipeline,
   outcome: RunOutcome,
@@ -208,19 +209,22 @@ async function print(
   };
   process.stdout.write(
     renderRunSummary(
-      { ...outcome, groups: table, next: nextSteps(flags, outcome) },
+      { ...outcome, groups: table, next: nextSteps(path, flags, outcome) },
       terminalOf(process.stdout),
     ),
   );
 }
 
-function nextSteps(flags: Flags, outcome: RunOutcome): { text: string; purpose: string }[] {
-  const { out, report: page } = flags;
+function nextSteps(path: string, flags: Flags, outcome: RunOutcome): { text: string; purpose: string }[] {
+  const { out, where, report: page } = flags;
   const { generation, report } = outcome;
+  // By its file a pipeline shows its findings, too; the results of an ad-hoc predicate are named by their generation.
+  const results = `${quoted(where === undefined ? path : generation.id)}${inFolder(flags)}`;
   const steps = [
-    { purpose: 'all results', text: `sluice results ${quoted(generation.id)}${inFolder(flags)}` },
+    { purpose: 'all results', text: `sluice results ${results}` },
     { purpose: 'with any tool', text: `${out}/results.sqlite` },
   ];
+  if (report.findings > 0) steps.unshift({ purpose: 'findings', text: `sluice findings ${results}` });
   if (report.failed.total > 0) steps.unshift({ purpose: 'failures', text: listFailures(flags, outcome) });
   if (page !== undefined) steps.push({ purpose: 'report', text: page });
   return steps;
@@ -254,6 +258,12 @@ function verdict(flags: Flags, outcome: RunOutcome): number {
     sayWithoutSummary(`  ${errorCatalogue[code].remedy}`);
   if (report.failed.total > 0)
     sayWithoutSummary(`${report.failed.total} failures are open: ${listFailures(flags, outcome)}`);
+  if (
+    report.rowsRead + report.rowsPruned > 0 &&
+    report.rowsFiltered + report.rowsPruned === report.rowsRead + report.rowsPruned
+  ) {
+    say('No row matched the predicate: are its columns in the data? `sluice inspect` shows them.');
+  }
   if (report.refused.total > 0) return exitCodes.broken;
   if (report.failed.total > flags.maxFailures) return exitCodes.failures;
   if (report.complete) return exitCodes.ok;

@@ -169,7 +169,7 @@ function balanceLines(balance: readonly BalanceLine[], width: number, style: Sty
       const difference = line.whole.value - line.parts.reduce((sum, part) => sum + part.value, 0);
       lines.push(
         style.bad(
-          `  ${' '.repeat(label)}  not balanced: ${formatCount(Math.abs(difference))} ${difference > 0 ? 'missing' : 'too many'}`,
+          `  ${' '.repeat(label)}  not balanced: ${difference === 0 ? 'an object is under way, or wrong by itself' : `${formatCount(Math.abs(difference))} ${difference > 0 ? 'missing' : 'too many'}`}`,
         ),
       );
     }
