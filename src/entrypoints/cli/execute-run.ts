@@ -3,10 +3,12 @@ import { generationOf } from '../../application/generation.ts';
 import { readResults } from '../../application/results/read-results.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { declaredMeasures, type Generation } from '../../domain/generation.ts';
+import type { Finding } from '../../domain/pipeline.ts';
 import type { Counter } from '../../domain/ports/ambient.ts';
 import type { PublishedGroup } from '../../domain/ports/result-store.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Where } from '../../domain/where.ts';
+import { GravestFindings } from './gravest-findings.ts';
 import { ingestStdin, type Pipe } from './ingest-stdin.ts';
 import { keepPublished } from './keep-published.ts';
 import type { LoadedPipeline } from './load-pipeline.ts';
@@ -33,10 +35,14 @@ export interface RunOutcome {
   readonly balance: readonly BalanceLine[];
   readonly samples: readonly ProgressSample[];
   readonly refused: DispatchSummary['refused'];
+  /** The gravest ones, of groups and of single messages. */
+  readonly topFindings: readonly Finding[];
   /** What `findings` threw, by group. */
   readonly findingErrors: readonly DomainError[];
 }
 
+/** Findings that stand at the end of a run. */
+const TOP_FINDINGS = 5;
 /** Errors of `findings` beyond these are counted and not kept. */
 const MAX_FINDING_ERRORS = 100;
 const SAMPLE_MS = 200;
@@ -131,6 +137,7 @@ export async function executeRun(
     balance,
     samples: sampler.samples,
     refused: plan.refused,
+    topFindings: published.topFindings,
     findingErrors: published.errors,
   };
 }
@@ -142,14 +149,21 @@ function nothingToRead(locations: readonly string[]): DomainError {
 }
 
 /** Makes the readable results anew from the merged measures. */
+interface Published {
+  readonly groups: number;
+  readonly findings: number;
+  readonly topFindings: readonly Finding[];
+  readonly errors: readonly DomainError[];
+}
+
 export async function publishResults(
   { pipeline }: LoadedPipeline,
   generation: Generation,
   { store }: Pick<Runtime, 'store'>,
   signal: AbortSignal,
-): Promise<{ groups: number; findings: number; errors: readonly DomainError[] }> {
+): Promise<Published> {
   let groups = 0;
-  let findings = 0;
+  const gravest = new GravestFindings(TOP_FINDINGS);
   const errors: DomainError[] = [];
   const results = async function* (): AsyncGenerator<PublishedGroup> {
     for await (const { error, ...group } of readResults(
@@ -160,14 +174,14 @@ export async function publishResults(
       signal,
     )) {
       groups++;
-      findings += group.findings.length;
+      for (const finding of group.findings) gravest.add(finding);
       if (error !== null && errors.length < MAX_FINDING_ERRORS) errors.push(error);
       yield group;
     }
   };
   await store.publish(generation.id, results(), signal);
-  for await (const _flag of store.flags(generation.id, signal)) findings++;
-  return { groups, findings, errors };
+  for await (const { finding } of store.flags(generation.id, signal)) gravest.add(finding);
+  return { groups, findings: gravest.total, topFindings: gravest.list(), errors };
 }
 
 export function countBy(values: Iterable<string>): Record<string, number> {

@@ -5,6 +5,7 @@ import type { Finding } from '../../../domain/pipeline.ts';
 import { describePosition } from '../../../domain/position.ts';
 import type { Where } from '../../../domain/where.ts';
 import { exitCodes } from '../exit-codes.ts';
+import { GravestFindings, severities } from '../gravest-findings.ts';
 import { findGeneration, requireSame } from '../find-generation.ts';
 import { outOption, whereOption, wholeNumber } from '../options.ts';
 import type { Runtime } from '../runtime.ts';
@@ -23,7 +24,7 @@ interface Flags {
 
 /** A finding about a group, or a flag of one message. */
 interface Found {
-  readonly severity: string;
+  readonly severity: NonNullable<Finding['severity']>;
   readonly kind: string;
   readonly message: string;
   readonly group: string | null;
@@ -32,7 +33,6 @@ interface Found {
 }
 
 const DEFAULT_LIMIT = 50;
-const SEVERITIES = ['critical', 'warning', 'info'] as const;
 
 export function findingsCommand(exitWith: (code: number) => void): Command {
   return new Command('findings')
@@ -44,7 +44,7 @@ export function findingsCommand(exitWith: (code: number) => void): Command {
       'the pipeline file, whose `findings` works them out; by name or generation, flags alone',
     )
     .option('--kind <kind>', 'of this kind only')
-    .addOption(new Option('--severity <severity>', 'of this severity only').choices(SEVERITIES))
+    .addOption(new Option('--severity <severity>', 'of this severity only').choices(severities))
     .option('--limit <n>', `at most so many; default ${DEFAULT_LIMIT} in a table, else all`, wholeNumber(1))
     .addOption(new Option('--format <format>').choices(['table', 'json']).default('table'))
     .addOption(whereOption('rows: the findings of the ad-hoc run that had it'))
@@ -61,16 +61,14 @@ async function showFindings(
   signal: AbortSignal,
 ): Promise<number> {
   const limit = flags.limit ?? (flags.format === 'table' ? DEFAULT_LIMIT : Number.POSITIVE_INFINITY);
-  const bySeverity = new Map<string, Found[]>(SEVERITIES.map((severity) => [severity, []]));
-  let total = 0;
+  const gravest = new GravestFindings<Found>(limit);
   for await (const found of allFindings(name, flags.where, runtime, signal)) {
     if (flags.kind !== undefined && found.kind !== flags.kind) continue;
     if (flags.severity !== undefined && found.severity !== flags.severity) continue;
-    total++;
-    const sameSeverity = bySeverity.get(found.severity) ?? [];
-    if (sameSeverity.length < limit) sameSeverity.push(found);
+    gravest.add(found);
   }
-  const shown = [...bySeverity.values()].flat().slice(0, limit);
+  const { total } = gravest;
+  const shown = gravest.list();
   if (flags.format === 'json') process.stdout.write(`${JSON.stringify({ total, findings: shown })}\n`);
   else {
     const columns = [{ title: 'severity' }, { title: 'kind' }, { title: 'message' }, { title: 'where' }];

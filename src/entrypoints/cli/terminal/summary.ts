@@ -1,4 +1,5 @@
 import { errorCatalogue, type ErrorCode } from '../../../domain/error-codes.ts';
+import type { Finding } from '../../../domain/pipeline.ts';
 import type { BalanceLine, RunReport } from '../run-report.ts';
 import {
   formatByteRate,
@@ -22,6 +23,8 @@ export interface RunSummary {
     readonly columns: readonly Column[];
     readonly rows: readonly (readonly unknown[])[];
   };
+  /** The gravest findings, of as many as the report counts. */
+  readonly topFindings?: readonly Finding[];
   /** Commands and files to look at next, each with what it is for. */
   readonly next?: readonly { readonly text: string; readonly purpose: string }[];
 }
@@ -39,7 +42,7 @@ type Pair = readonly [name: string, text: string, mark?: ((line: string) => stri
 /** What stands at the end of a run, as lines, each ended by a newline. */
 export function renderRunSummary(summary: RunSummary, { width, color = false }: SummaryOptions): string {
   const style = createStyle(color);
-  const { report, balance, groups, next = [] } = summary;
+  const { report, balance, groups, topFindings = [], next = [] } = summary;
   const blocks = [
     [headline(report, style), ...aligned(figures(report, style), width, style)],
     balanceLines(balance, width, style),
@@ -51,6 +54,7 @@ export function renderRunSummary(summary: RunSummary, { width, color = false }: 
           '',
           renderTable(groups.columns, groups.rows, { width, color }).trimEnd(),
         ],
+    findingLines(topFindings, report.findings, width, style),
     next.length === 0
       ? []
       : aligned(
@@ -175,6 +179,23 @@ function balanceLines(balance: readonly BalanceLine[], width: number, style: Sty
     }
     return lines;
   });
+}
+
+function findingLines(findings: readonly Finding[], total: number, width: number, style: Style): string[] {
+  if (findings.length === 0) return [];
+  const marks = { critical: style.bad, warning: style.strong, info: undefined };
+  return [
+    style.strong(
+      total > findings.length
+        ? `${formatCount(findings.length)} of ${formatPlural(total, 'finding')}`
+        : 'Findings',
+    ),
+    ...aligned(
+      findings.map(({ severity = 'info', message }) => [severity, printable(message), marks[severity]]),
+      width,
+      style,
+    ),
+  ];
 }
 
 /** What is missing, and what to do about it. */
