@@ -17,13 +17,20 @@ export interface GeneratedColumn {
   readonly value: string;
 }
 
+/** Above it copying an empty object is slower, as its columns come to lie outside of it and are moved as they grow. */
+const MAX_COPIED_COLUMNS = 64;
+
+/** After so many objects of a constructor V8 settles how much room its objects get. */
+const SAMPLES = 16;
+
 /**
  * Generates a maker of rows without a prototype, with the given columns in their order. Code is generated, so that
  * all rows share one hidden class: assigning by computed names costs three times as much.
  *
  * `Object.create(null)` and a literal with `__proto__: null` are dictionaries in V8, and `Object.setPrototypeOf` costs as much as
  * twenty columns. A spread with `__proto__: null` costs no more than `{}`: V8 copies the empty object to a hidden class
- * of its own, without a prototype. So a column `__proto__` is an ordinary one.
+ * of its own, without a prototype. Many columns are worth `setPrototypeOf`, called while the object is empty, since it then stays
+ * fast: the object comes from a constructor whose samples have as many columns, so that there is room for them inside.
  *
  * @param before code that runs before each row; it may return something else instead
  */
@@ -32,17 +39,32 @@ export function generateRowMaker(
   columns: readonly GeneratedColumn[],
   before = '',
 ): Function {
+  const isCopied = columns.length <= MAX_COPIED_COLUMNS;
   const code = [
-    'const empty = {};',
+    ...(isCopied ? ['const empty = {};'] : rowWithRoom(columns.length)),
     `return (${parameters.join(', ')}) => {`,
     before,
-    '  const row = { ...empty, __proto__: null };',
+    isCopied
+      ? '  const row = { ...empty, __proto__: null };'
+      : '  const row = Object.setPrototypeOf(new Row(false), null);',
     ...columns.map(({ name, value }) => `  row[${codeOf(name)}] = ${value};`),
     '  return row;',
     '};',
   ].join('\n');
   // oxlint-disable-next-line typescript/no-implied-eval -- names go in as string literals alone
   return (new Function(code) as () => Function)();
+}
+
+/** Code for a constructor of empty objects with room for so many columns inside. */
+function rowWithRoom(columns: number): string[] {
+  return [
+    'function Row(isSample) {',
+    '  if (isSample) {',
+    ...Array.from({ length: columns }, (_, i) => `    this.column${i} = null;`),
+    '  }',
+    '}',
+    `for (let i = 0; i < ${SAMPLES}; i++) new Row(true);`,
+  ];
 }
 
 /**

@@ -303,7 +303,7 @@ describe('CSV rows', () => {
   });
 
   it('reads rows of any number of columns, and those of them that are needed', async () => {
-    for (const count of [1, 2, 249, 250, 251, 600]) {
+    for (const count of [1, 2, 63, 64, 65, 600]) {
       const names = Array.from({ length: count }, (_, i) => `c${i}`);
       const values = names.map((name, i) => ['', name, `"${name}"",\n"`, `ü${name}`][i % 4] as string);
       const decoded = names.map((name, i) => ['', name, `${name}",\n`, `ü${name}`][i % 4] as string);

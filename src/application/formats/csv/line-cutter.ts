@@ -23,8 +23,8 @@ export type LineCutter = (
   line: LineEnd,
 ) => Row | null;
 
-/** The engine does not optimise functions beyond a size. */
-const MAX_FIELDS = 250;
+/** The code grows with the fields, and with it the time that the engine takes to compile it: above this it is not earned back. */
+const MAX_FIELDS = 64;
 
 /**
  * Generates the code for one header, so that fields go from the bytes to the row without a list of places between; of columns that are not
