@@ -56,6 +56,10 @@ export const errorCatalogue = {
     'Fix `transform`, then `sluice failures redrive`.',
   ),
   E_SCHEMA: domain('The row was refused by `source.schema`.', 'The message names path and reason.'),
+  E_NOT_AWAITED: domain(
+    "The pipeline's code rejected a promise, or threw, after it had returned.",
+    'Make its functions synchronous, without timers; what was applied is kept.',
+  ),
   E_PARTITION: domain(
     "The pipeline's `partitionBy` threw or gave no string, number or bigint.",
     'Fix `partitionBy`.',
@@ -126,7 +130,10 @@ export const errorCatalogue = {
     'A quote stands where none may, or is never closed.',
     'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these; or set `source.csv.quote` under a new version.',
   ),
-  E_JSON: domain('A line or element is not JSON, or not an object.', 'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these.'),
+  E_JSON: domain(
+    'A line or element is not JSON, or not an object.',
+    'Write the fixed rows to a new object and run that, then `sluice failures dismiss` these.',
+  ),
   E_ROW_TOO_LARGE: domain(
     'A row is over `limits.maxRowBytes`.',
     'Raise the limit under a new version, or split the row.',

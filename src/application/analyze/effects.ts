@@ -1,9 +1,9 @@
-import { types } from 'node:util';
 import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { AnyPipeline, Finding } from '../../domain/pipeline.ts';
 import type { Effects, Flag } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
+import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import { failureOf, payloadOf } from '../failures/describe-failure.ts';
 import { createGroupFold } from '../measures/group-fold.ts';
 import { encodeValue } from '../values/value-writer.ts';
@@ -68,9 +68,7 @@ const SEVERITIES: ReadonlySet<unknown> = new Set(['info', 'warning', 'critical',
 /** @throws DomainError `E_ANALYZE` where a finding is not of its form */
 export function checkFinding(finding: Finding | null | undefined): Finding | null {
   if (finding === null || finding === undefined) return null;
-  if (types.isPromise(finding)) {
-    // Nobody awaits it: when it rejects later, that must not end the process.
-    finding.catch(() => undefined);
+  if (ignoreRejection(finding)) {
     throw new DomainError('a finding cannot be a promise', { code: 'E_ANALYZE' });
   }
   if (typeof finding.kind !== 'string' || typeof finding.message !== 'string') {

@@ -1,7 +1,7 @@
 import { isDomainError, messageOf } from '../../domain/errors.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
-import { pathColumns } from '../../domain/path-columns.ts';
+import { knownByPath } from '../../domain/path-columns.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import type { ErrorRouter } from '../../domain/ports/error-router.ts';
@@ -99,7 +99,7 @@ export async function dispatch(
   const seen = request.locations.length > 1 ? new Set<string>() : null;
   for (const location of request.locations) {
     for await (const object of ports.source.list(location, context.signal)) {
-      if (context.where !== undefined && !whereMayMatch(context.where, pathColumns(object.key))) {
+      if (context.where !== undefined && !whereMayMatch(context.where, knownByPath(object.key, context.pipeline.source.columns))) {
         summary.prunedObjects++;
         continue;
       }

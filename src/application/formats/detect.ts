@@ -129,6 +129,9 @@ const OTHER_FORMATS: readonly (readonly [name: string, magic: string])[] = [
   ['Arrow', 'ARROW1'],
 ];
 
+/** Endings that say nothing of a format. */
+const NEUTRAL_ENDINGS = new Set(['', 'txt', 'dat', 'data', 'out', 'psv', 'tab']);
+
 function formatOfText(key: string, text: Buffer, compression: Compression): Format {
   if (compression !== 'none' && startsWith(text, PARQUET)) {
     throw unknown(`a Parquet file inside ${compression}: decompress it first`);
@@ -149,7 +152,13 @@ function formatOfText(key: string, text: Buffer, compression: Compression): Form
   if (content.startsWith('[')) return 'json';
   if (content.startsWith('{')) return holdsJsonLines(content) ? 'jsonl' : 'json';
   if (ending === 'json') return content === '' ? 'json' : 'jsonl';
-  return 'csv';
+  // Almost any text could be CSV: notes and programs in a lake must not be counted as rows.
+  if (NEUTRAL_ENDINGS.has(ending) || /^\d+$/.test(ending) || nameOf(key).startsWith('part-')) return 'csv';
+  throw unknown(`a text file named .${ending}`);
+}
+
+function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
 }
 
 function unknown(what: string): DomainError {

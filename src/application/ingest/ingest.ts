@@ -10,6 +10,7 @@ import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { Position } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { Where } from '../../domain/where.ts';
+import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
 import type { RowFault } from '../formats/decoder.ts';
 import { createRowShaper, type RowShaper } from '../formats/row-shaper.ts';
@@ -142,6 +143,8 @@ class EntryMaker {
     }
     const { row } = message;
     let { key } = message;
+    // As it came: the pipeline's code may change what it is given.
+    const kept = payloadOf(row);
     try {
       key ??= idOf(this.#context.pipeline, row);
       const shaped = this.#shaper.shape(neededOf(row, this.#shaper));
@@ -154,7 +157,7 @@ class EntryMaker {
         bytes: ENTRY_BYTES + this.#check(messages),
       };
     } catch (thrown) {
-      return this.#failed(key ?? `row:${digestOfRow(row)}`, 'transform', thrown, payloadOf(row));
+      return this.#failed(key ?? `row:${digestOfRow(row)}`, 'transform', thrown, kept);
     }
   }
 
@@ -199,6 +202,7 @@ function idOf(pipeline: AnyPipeline, row: Row): string {
   }
   if (typeof key === 'string' && key !== '') return key.isWellFormed() ? key : JSON.stringify(key);
   if (typeof key === 'bigint' || (typeof key === 'number' && Number.isFinite(key))) return String(key);
+  if (ignoreRejection(key)) throw new DomainError('source.id gave a promise', { code: 'E_KEY' });
   throw new DomainError(`source.id gave ${key === '' ? 'an empty string' : typeof key}`, { code: 'E_KEY' });
 }
 

@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { Measures } from '../../domain/measure.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import type { GroupState } from '../../domain/ports/result-store.ts';
 import { REFUSED, type Accumulator } from './kind.ts';
 import { kinds } from './kinds.ts';
@@ -108,11 +109,6 @@ function refusal(measure: string, value: unknown): DomainError {
   return new DomainError(`measure ${measure} cannot take ${typeName(value)} here`, {
     code: 'E_MEASURE_VALUE',
   });
-}
-
-/** The promise of an `async` function is refused as a value; when it rejects later, that must not end the process. */
-function ignoreRejection(value: unknown): void {
-  if (types.isPromise(value)) void Promise.prototype.then.call(value, undefined, () => {});
 }
 
 /** Of whatever was given, without asking it: it may be a proxy. */

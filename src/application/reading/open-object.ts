@@ -48,7 +48,7 @@ export async function openObject(
     where,
     limits,
     compression,
-    pathColumns: pathColumns(object.key),
+    pathColumns: pathColumns(object.key, source.columns),
   };
   return { decoder, bytes, options };
 }

@@ -1,7 +1,7 @@
-import { types } from 'node:util';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Row } from '../../domain/row.ts';
+import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import type { SchemaIssue, StandardSchema } from '../../domain/standard-schema.ts';
 
 /**
@@ -31,9 +31,7 @@ function asMessages(output: unknown): readonly unknown[] {
   const messages = Array.isArray(output)
     ? output.filter((message) => message !== null && message !== undefined)
     : [output];
-  if (!messages.some((message) => types.isPromise(message))) return messages;
-  // Nobody awaits them: when one rejects later, that must not end the process.
-  for (const message of messages) if (types.isPromise(message)) message.catch(() => undefined);
+  if (messages.filter(ignoreRejection).length === 0) return messages;
   throw new DomainError('transform returned a promise; it has to be synchronous', { code: 'E_TRANSFORM' });
 }
 
@@ -44,8 +42,7 @@ function validate(schema: StandardSchema<unknown>, row: Row): unknown {
   } catch (thrown) {
     throw new DomainError(`the schema threw: ${messageOf(thrown)}`, { code: 'E_SCHEMA', cause: thrown });
   }
-  if (result instanceof Promise) {
-    result.catch(() => undefined);
+  if (ignoreRejection(result)) {
     throw new DomainError('the schema answers with a promise; it has to be synchronous', {
       code: 'E_SCHEMA',
     });

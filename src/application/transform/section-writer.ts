@@ -6,6 +6,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { RowPosition } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { SectionRecord } from '../../domain/section.ts';
+import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
 import type { RowFault, SectionEnd } from '../formats/decoder.ts';
 import { digestOf, encodeBody, type FrameDraft } from '../frames/frame-codec.ts';
@@ -160,6 +161,7 @@ export class SectionWriter {
         cause: thrown,
       });
     }
+    if (ignoreRejection(key)) throw new DomainError('partitionBy gave a promise', { code: 'E_PARTITION' });
     return partitionOfKey(key, partitions);
   }
 

@@ -1,5 +1,6 @@
+import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, messageOf } from '../../domain/errors.ts';
 import { isBrokenPipe } from './broken-pipe.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
@@ -24,6 +25,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   process.stdout.on('error', (thrown) => {
     if (!isBrokenPipe(thrown)) throw thrown;
   });
+  // Standard output is for what a command was asked for: a pipeline that prints must not end up in it.
+  globalThis.console = new Console(process.stderr);
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    process.on(event, (thrown: unknown) => endAtOnce(argv, thrown));
+  }
   const program = new Command('sluice')
     .description('Processes a data lake: rows in, answers out, every message counted exactly once.')
     .version(sluiceVersion())
@@ -60,6 +66,15 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     printAsJson(argv, thrown);
     return isInterrupt(thrown) ? exitCodes.interrupted : exitCodes.broken;
   }
+}
+
+/** Nobody can tell which row it belongs to. What is applied is applied whole, so that ending here is safe. */
+function endAtOnce(argv: readonly string[], cause: unknown): never {
+  const error = new DomainError(`nobody awaited this: ${messageOf(cause)}`, { code: 'E_NOT_AWAITED', cause });
+  process.stderr.write(describeError(error));
+  if (cause instanceof Error && cause.stack !== undefined) process.stderr.write(`${cause.stack}\n`);
+  printAsJson(argv, error);
+  process.exit(exitCodes.broken);
 }
 
 /** Commander hands settings on only to commands that are made under it. */

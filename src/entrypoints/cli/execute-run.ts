@@ -62,7 +62,10 @@ export async function executeRun(
   const generation = generationOf(pipeline, options.where);
   const run = runtime.random.id();
   const startedAt = clock.now();
-  if (options.fresh) await store.purge(generation.id, signal);
+  if (options.fresh) {
+    if (options.pipe === null) await requireObjects(options.locations, runtime, signal);
+    await store.purge(generation.id, signal);
+  }
   await store.declare(generation, signal);
   const record = { id: run, generation: generation.id, build, startedAt };
   await store.saveRun({ ...record, finishedAt: null, report: null }, signal);
@@ -140,6 +143,18 @@ export async function executeRun(
     topFindings: published.topFindings,
     findingErrors: published.errors,
   };
+}
+
+/** A mistyped path must not cost the results. */
+async function requireObjects(
+  locations: readonly string[],
+  { source }: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const location of locations) {
+    for await (const _object of source.list(location, signal)) return;
+  }
+  throw nothingToRead(locations);
 }
 
 function nothingToRead(locations: readonly string[]): DomainError {

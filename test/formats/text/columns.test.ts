@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { castTo } from '../../../src/domain/cast.ts';
 import type { ColumnType } from '../../../src/domain/columns.ts';
-import { pathColumns } from '../../../src/domain/path-columns.ts';
+import { knownByPath, pathColumns } from '../../../src/domain/path-columns.ts';
 import type { Row } from '../../../src/domain/row.ts';
 import { createRowShaper } from '../../../src/application/formats/row-shaper.ts';
 import { rowFactory } from '../../../src/application/formats/row-factory.ts';
@@ -126,6 +126,7 @@ describe('path columns', () => {
     expect({
       ...pathColumns(
         'flights/yyyy=2019/mm=05/dd=-0/air%20port=%C3%A9/x=/r=__HIVE_DEFAULT_PARTITION__/n=12a/b=99999999999999999999/y=z.parquet',
+        undefined,
       ),
     }).toEqual({
       yyyy: 2019,
@@ -137,12 +138,24 @@ describe('path columns', () => {
       n: '12a',
       b: '99999999999999999999',
     });
-    expect({ ...pathColumns('a=%E0%A4%A/=1/a=b=c/f') }).toEqual({ a: 'b=c' });
-    expect({ ...pathColumns('p=%zz/f') }).toEqual({ p: '%zz' });
+    expect({ ...pathColumns('a=%E0%A4%A/=1/a=b=c/f', undefined) }).toEqual({ a: 'b=c' });
+    expect({ ...pathColumns('p=%zz/f', undefined) }).toEqual({ p: '%zz' });
+    // Where a type is declared it is cast from the text: leading zeros may mean something.
+    expect({ ...pathColumns('zip=01234/mm=05/f', { zip: 'string' }) }).toEqual({ zip: '01234', mm: 5 });
+  });
+
+  it('are known of every row as they are declared, or not at all', () => {
+    const declared = { zip: 'string', day: 'timestamp', flag: 'boolean', n: 'integer' } as const;
+    expect({ ...knownByPath('zip=01234/day=20190525/flag=1/n=x/mm=05/f', declared) }).toEqual({
+      zip: '01234',
+      day: new Date('2019-05-25'),
+      flag: true,
+      mm: 5,
+    });
   });
 
   it('a part named __proto__ does no harm', () => {
-    const columns = pathColumns('__proto__=1/f');
+    const columns = pathColumns('__proto__=1/f', undefined);
     expect(Object.getPrototypeOf(columns)).toBeNull();
     expect(Object.entries(columns)).toEqual([['__proto__', 1]]);
   });

@@ -103,15 +103,15 @@ async function* allFindings(
       measures,
       signal,
     )) {
-      for (const finding of findings) yield found(finding, group, null);
+      for (const finding of findings) yield asFound(finding, group, null);
     }
   }
   for await (const { position, finding } of store.flags(generation.id, signal)) {
-    yield found(finding, null, describePosition(position));
+    yield asFound(finding, null, describePosition(position));
   }
 }
 
-function found(
+function asFound(
   { severity = 'info', kind, message, details }: Finding,
   group: string | null,
   position: string | null,

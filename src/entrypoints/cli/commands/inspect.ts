@@ -113,7 +113,7 @@ async function inspectObject(
     };
     const { format, compression } = await detect(bytes, definedOnly(forced), signal);
     const decoder = await decoderFor(format);
-    const fromPath = pathColumns(object.key);
+    const fromPath = pathColumns(object.key, pipeline?.source.columns);
     const options: ReadOptions = {
       csv: pipeline?.source.csv,
       columns: pipeline?.source.columns,

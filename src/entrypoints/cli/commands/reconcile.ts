@@ -4,6 +4,7 @@ import type { RunRecord } from '../../../domain/ports/result-store.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonOption, outOption } from '../options.ts';
 import { balanceOf, openFailuresOf, scopeOf } from '../run-state.ts';
+import type { RunReport } from '../run-report.ts';
 import type { Runtime } from '../runtime.ts';
 import { renderBalance } from '../terminal/summary.ts';
 import { terminalOf } from '../terminal/terminal.ts';
@@ -41,26 +42,34 @@ async function reconcile(
   const { balance, complete: plannedComplete, unbalanced } = await balanceOf(scope, store, signal);
   // What broke off may not have planned all that it was given: its objects prove nothing about the others.
   const finished = run.finishedAt !== null;
-  const complete = finished && plannedComplete;
+  // What a run refused (a changed object) is complete as it was before, and not as the run was given it.
+  const refused = refusedBy(run);
+  const complete = finished && plannedComplete && refused === 0;
   const failed = await openFailuresOf(scope, store, signal);
   const balanced = balance.every((line) => line.balanced);
   if (flags.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ run: run.id, generation: run.generation, finished, complete, balanced, balance, failed, unbalanced })}\n`,
+      `${JSON.stringify({ run: run.id, generation: run.generation, finished, complete, refused, balanced, balance, failed, unbalanced })}\n`,
     );
   } else {
     process.stdout.write(
       `run ${run.id} of ${run.generation}\n${renderBalance(balance, terminalOf(process.stdout))}`,
     );
-    process.stdout.write(`${completenessOf(finished, plannedComplete)}\n`);
+    process.stdout.write(`${completenessOf(finished, plannedComplete, refused)}\n`);
     for (const object of unbalanced) process.stdout.write(`does not balance: ${object}\n`);
   }
   return complete && balanced ? exitCodes.ok : exitCodes.broken;
 }
 
-function completenessOf(finished: boolean, complete: boolean): string {
+function refusedBy({ report }: RunRecord): number {
+  const { refused } = (report === null ? {} : JSON.parse(report)) as Partial<Pick<RunReport, 'refused'>>;
+  return refused?.total ?? 0;
+}
+
+function completenessOf(finished: boolean, complete: boolean, refused: number): string {
   if (!finished)
     return 'this run is under way or broke off before its end: start it again, and reconcile the run that ends';
+  if (refused > 0) return `${refused} objects were left as they are: see what the run said of them`;
   return complete
     ? 'every planned object is complete'
     : 'not every planned object is complete, and the balance is that of a moment: start the run again to continue';
