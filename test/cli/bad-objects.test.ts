@@ -115,7 +115,8 @@ test('bad objects are failures of their own and touch no other object', { timeou
   expect(scratch.results('shipments@1', 'good')).toEqual(expectedResults(good.flat()));
 
   // Once the bad objects are gone, what is left is complete and clean.
-  for (const name of ['cut.parquet', 'noise.bin', 'empty.csv', 'empty.parquet']) await rm(scratch.path('lake', name));
+  for (const name of ['cut.parquet', 'noise.bin', 'empty.csv', 'empty.parquet'])
+    await rm(scratch.path('lake', name));
   const inspected = await scratch.sluice('inspect', 'lake');
   expect(inspected.code).toBe(0);
   expect(inspected.stdout).toContain('good.parquet');

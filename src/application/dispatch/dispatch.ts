@@ -99,7 +99,10 @@ export async function dispatch(
   const seen = request.locations.length > 1 ? new Set<string>() : null;
   for (const location of request.locations) {
     for await (const object of ports.source.list(location, context.signal)) {
-      if (context.where !== undefined && !whereMayMatch(context.where, knownByPath(object.key, context.pipeline.source.columns))) {
+      if (
+        context.where !== undefined &&
+        !whereMayMatch(context.where, knownByPath(object.key, context.pipeline.source.columns))
+      ) {
         summary.prunedObjects++;
         continue;
       }
