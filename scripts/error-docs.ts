@@ -3,8 +3,7 @@ import { errorCatalogue } from '../src/domain/error-codes.ts';
 /** `docs/errors.md`, from the catalogue that the code itself uses. */
 export function errorDocs(): string {
   const rows = Object.entries(errorCatalogue).map(([code, { kind, retryable, meaning, remedy }]) => {
-    const handling = retryable ? 'retried' : kind === 'domain' ? 'kept as a failure' : 'ends the work';
-    return `| \`${code}\` | ${kind} | ${handling} | ${cell(meaning)} | ${cell(remedy)} |`;
+    return `| \`${code}\` | ${kind} | ${retryable ? 'yes' : 'no'} | ${cell(meaning)} | ${cell(remedy)} |`;
   });
   return [
     '# Error codes',
@@ -16,7 +15,10 @@ export function errorDocs(): string {
     'Sluice runs on. `isSluiceError(error)` tells both from everything else, whichever bundle made them; a pipeline may',
     'throw a `DomainError` with a code of its own.',
     '',
-    '| code | kind | handling | meaning | what to do |',
+    'What is wrong with rows, messages and objects is kept as a failure, and the rest goes on; what is wrong with a command or with what',
+    'a pipeline declares ends the command.',
+    '',
+    '| code | kind | retried | meaning | what to do |',
     '| --- | --- | --- | --- | --- |',
     ...rows,
     '',
