@@ -253,7 +253,7 @@ describe('sluice run', { timeout: 120_000 }, () => {
     expect(stdout).toContain('shipments v1 · complete');
     expect(stdout).toContain('18,000');
     expect(stdout).toMatch(/The 2 groups with the most shipments/);
-    expect(stdout).toContain('sluice results shipments@1 --out shown');
+    expect(stdout).toContain('sluice results shipments.ts --out shown');
     // Not a terminal: no escape, and each line of the log is JSON.
     expect(stdout + stderr).not.toContain('\u001b');
     const lines = stderr

@@ -11,6 +11,7 @@ const HUB_ROWS = 300_000;
 interface Lane {
   readonly flights: number;
   readonly late: number;
+  readonly lateShare: number;
   readonly meanDelay: number;
   readonly worst: number;
   readonly distance: number;
@@ -60,6 +61,7 @@ describe('the flights of the examples', { timeout: 240_000 }, () => {
       expect({ ...ours, delay: undefined }, String(lane)).toEqual({
         flights,
         late,
+        lateShare: Number(late) / Number(flights),
         // Exact: delays are whole minutes, so that DuckDB's sum is.
         meanDelay: Number(total) / Number(flights),
         worst,
