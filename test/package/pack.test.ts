@@ -77,7 +77,7 @@ describe('the package', () => {
   it('holds what users need and no sources', () => {
     const unexpected = packed.filter(
       (path) =>
-        !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/sluice\.js|docs\/.+|dist\/.+\.(js|d\.ts))$/.test(
+        !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|bin\/sluice\.js|docs\/.+|examples\/.+\.ts|dist\/.+\.(js|d\.ts))$/.test(
           path,
         ),
     );
