@@ -97,9 +97,13 @@ export class FailureLedger implements ErrorRouter {
     const sound = this.#sound.delete(file);
     try {
       await mkdir(path.dirname(file), { recursive: true });
-      await using handle = await open(file, 'a+');
-      if (!sound) await cutTornLine(handle);
-      await handle.appendFile(lines);
+      const handle = await open(file, 'a+');
+      try {
+        if (!sound) await cutTornLine(handle);
+        await handle.appendFile(lines);
+      } finally {
+        await handle.close();
+      }
     } catch (cause) {
       throw new InfrastructureError(`The failures cannot be written to ${file}`, { code: 'E_OUTPUT', cause });
     }

@@ -90,9 +90,13 @@ export class LocalObjectSource implements ObjectSource {
     signal.throwIfAborted();
     const file = pathOf(name);
     return explained(file, async () => {
-      await using handle = await openFile(file);
-      const { version, size } = await this.#versionOf(name.key, handle, signal);
-      return { bucket: name.bucket, key: name.key, version, size };
+      const handle = await openFile(file);
+      try {
+        const { version, size } = await this.#versionOf(name.key, handle, signal);
+        return { bucket: name.bucket, key: name.key, version, size };
+      } finally {
+        await handle.close();
+      }
     });
   }
 
