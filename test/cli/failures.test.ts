@@ -222,12 +222,24 @@ describe('what nobody can process', { timeout: 60_000 }, () => {
       'E_CSV_FIELDS',
       '--dry-run',
     );
-    expect(tried).toMatchObject({ wouldRedrive: [expect.any(String)] });
+    expect(tried).toMatchObject({ wouldDismiss: [expect.any(String)] });
+    expect((await scratch.sluice('failures', 'dismiss', 'nobody')).stderr).toContain('E_NOT_FOUND');
     const { answer } = await scratch.json('failures', 'dismiss', '--code', 'E_CSV_FIELDS');
     expect(answer).toMatchObject({ dismissed: [expect.any(String)] });
 
     expect((await scratch.run('shipments.ts', 'lake.csv')).code).toBe(0);
     expect(scratch.results('shipments@1')).toEqual(expectedResults(shipments(5)));
+
+    // An object as a whole is not dismissed: it would never be taken up again.
+    await scratch.write('later.csv', '');
+    expect((await scratch.run('shipments.ts', 'lake.csv', 'later.csv')).code).toBe(2);
+    const { answer: left } = await scratch.json('failures', 'dismiss', '--code', 'E_OBJECT_EMPTY');
+    expect(left).toMatchObject({ dismissed: [], ofObjects: [expect.any(String)] });
+    await scratch.write('later.csv', asCsv(shipments(2, 9)));
+    expect((await scratch.run('shipments.ts', 'lake.csv', 'later.csv')).report).toMatchObject({
+      applied: 2,
+      complete: true,
+    });
     const { answer: reconciled } = await scratch.json('reconcile');
     expect(reconciled).toMatchObject({ balanced: true, complete: true });
   });

@@ -102,6 +102,9 @@ describe('sluice run --stdin', { timeout: 60_000 }, () => {
     await eventually(() => published() > 0, 'the results are published');
     await say(running, asJsonLines(shipments(4).slice(3)));
     await eventually(() => appliedKeys(scratch) === 3, 'the third message is in the results file');
+    // What follows the last newline is no line yet, and no failure either.
+    await say(running, asJsonLines(shipments(9).slice(8)).slice(0, 10));
+    await eventually(() => appliedKeys(scratch) === 3, 'nothing more is in the results file');
     running.child.kill('SIGINT');
     const ended = await running.ended;
     // Ctrl-C is how such a run ends: it takes no more, and says what it did.

@@ -99,6 +99,8 @@ export async function dispatch(
   const seen = request.locations.length > 1 ? new Set<string>() : null;
   for (const location of request.locations) {
     for await (const object of ports.source.list(location, context.signal)) {
+      if (seen?.has(nameOf(object)) === true) continue;
+      seen?.add(nameOf(object));
       if (
         context.where !== undefined &&
         !whereMayMatch(context.where, knownByPath(object.key, context.pipeline.source.columns))
@@ -106,8 +108,6 @@ export async function dispatch(
         summary.prunedObjects++;
         continue;
       }
-      if (seen?.has(nameOf(object)) === true) continue;
-      seen?.add(nameOf(object));
       batch.push(object);
       if (batch.length < PLAN_BATCH) continue;
       await dispatcher.take(batch);

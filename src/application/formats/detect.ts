@@ -130,7 +130,7 @@ const OTHER_FORMATS: readonly (readonly [name: string, magic: string])[] = [
 ];
 
 /** Endings that say nothing of a format. */
-const NEUTRAL_ENDINGS = new Set(['', 'txt', 'dat', 'data', 'out', 'psv', 'tab']);
+const NEUTRAL_ENDINGS = new Set(['', 'txt', 'dat', 'data', 'out', 'psv']);
 
 function formatOfText(key: string, text: Buffer, compression: Compression): Format {
   if (compression !== 'none' && startsWith(text, PARQUET)) {

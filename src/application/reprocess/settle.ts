@@ -83,9 +83,15 @@ function isKeptMessage({ position, payload }: Failure): boolean {
   return position.output !== null && payload !== null;
 }
 
+/** Whether a failure stands for an object as a whole: only another run settles it. */
+export function isOfObject({ stage, position }: Failure): boolean {
+  return stage === 'open' || (position.kind === 'row' && position.coordinate === null);
+}
+
 /** Why a failure cannot be processed by itself; `null` where it can. */
-function whyNot({ stage, position, rows, payload }: Failure): string | null {
-  if (stage === 'open' || (position.kind === 'row' && position.coordinate === null)) {
+function whyNot(failure: Failure): string | null {
+  const { stage, position, rows, payload } = failure;
+  if (isOfObject(failure)) {
     return 'it stands for an object, not for a row: run the pipeline again';
   }
   if (stage === 'findings') return 'it is worked out anew whenever results are read';
@@ -111,6 +117,8 @@ async function* settleFromSource(
       left.delete(settlement.record);
       yield settlement;
     }
+    for (const { failure } of left)
+      leave({ id: failure.id, reason: 'its object has nothing at its position' });
   } catch (thrown) {
     if (!isDomainError(thrown)) throw thrown;
     for (const record of left) {

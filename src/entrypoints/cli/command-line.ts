@@ -1,6 +1,6 @@
 import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
-import { DomainError, messageOf } from '../../domain/errors.ts';
+import { DomainError, InfrastructureError, messageOf } from '../../domain/errors.ts';
 import { isBrokenPipe } from './broken-pipe.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
@@ -23,7 +23,16 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.ok;
   // A reader that has enough must not end a run that is under way, nor look like a defect.
   process.stdout.on('error', (thrown) => {
-    if (!isBrokenPipe(thrown)) throw thrown;
+    if (isBrokenPipe(thrown)) return;
+    process.stderr.write(
+      describeError(
+        new InfrastructureError(`standard output cannot be written: ${messageOf(thrown)}`, {
+          code: 'E_OUTPUT',
+          cause: thrown,
+        }),
+      ),
+    );
+    process.exit(exitCodes.broken);
   });
   // Standard output is for what a command was asked for: a pipeline that prints must not end up in it.
   globalThis.console = new Console(process.stderr);

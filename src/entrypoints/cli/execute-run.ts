@@ -93,8 +93,12 @@ export async function executeRun(
       return summary;
     });
   } finally {
-    await stopPublishing();
-    await stopSampling();
+    // Whatever the one says, the other has a timer that would keep the process alive.
+    try {
+      await stopPublishing();
+    } finally {
+      await stopSampling();
+    }
   }
 
   const scope: Scope = {
@@ -163,7 +167,6 @@ function nothingToRead(locations: readonly string[]): DomainError {
   });
 }
 
-/** Makes the readable results anew from the merged measures. */
 interface Published {
   readonly groups: number;
   readonly findings: number;
@@ -171,6 +174,7 @@ interface Published {
   readonly errors: readonly DomainError[];
 }
 
+/** Makes the readable results anew from the merged measures. */
 export async function publishResults(
   { pipeline }: LoadedPipeline,
   generation: Generation,

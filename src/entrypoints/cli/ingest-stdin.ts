@@ -42,8 +42,13 @@ export async function ingestStdin(
   };
   const ports = { ...runtime, sink: runtime.stream };
   const { maxBatchKeys } = runtime.dedup.capabilities;
+  const tearing = { torn: false };
   let line = 0;
-  for await (const block of pipeBlocks(untilEnding(input, ending, signal), pipeline.limits.maxRowBytes)) {
+  for await (const block of pipeBlocks(
+    untilEnding(input, ending, signal, tearing),
+    pipeline.limits.maxRowBytes,
+    () => tearing.torn,
+  )) {
     for await (const arrived of arrivedMessages(block, decoder, ingestion)) {
       runtime.metrics.add('bytesRead', arrived.bytes);
       const named = arrived.messages.map((message, index) =>
@@ -75,11 +80,13 @@ async function* untilEnding(
   input: Readable,
   ending: AbortSignal,
   signal: AbortSignal,
+  tearing: { torn: boolean },
 ): AsyncGenerator<Uint8Array> {
   try {
     yield* addAbortSignal(AbortSignal.any([ending, signal]), input);
   } catch (thrown) {
     if (!ending.aborted || signal.aborted) throw thrown;
+    tearing.torn = true;
   }
 }
 

@@ -10,10 +10,13 @@ const LINE_FEED = 0x0a;
 /**
  * Cuts a pipe after the last newline of whatever has arrived: a message is on its way as soon as its line is there,
  * however slowly others follow. Of a line over `maxLineBytes` nothing more is held.
+ *
+ * @param isTorn asked at the end: whether the pipe was torn off, so that what follows the last newline is no line
  */
 export async function* pipeBlocks(
   input: AsyncIterable<Uint8Array>,
   maxLineBytes: number,
+  isTorn: () => boolean = () => false,
 ): AsyncGenerator<PipeBlock> {
   let held: Uint8Array[] = [];
   let heldBytes = 0;
@@ -54,6 +57,7 @@ export async function* pipeBlocks(
       heldBytes += rest.length - last - 1;
     }
   }
+  if (isTorn()) return;
   if (dropped > 0) yield { kind: 'too-large', length: dropped, offset };
   else if (held.length > 0) yield { kind: 'lines', bytes: take(), offset };
 }

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { noEffects } from '../../../application/analyze/effects.ts';
+import { isOfObject } from '../../../application/reprocess/settle.ts';
 import { redrive, type RedriveSummary } from '../../../application/reprocess/redrive.ts';
 import { decodeValue } from '../../../application/values/value-reader.ts';
 import { DomainError } from '../../../domain/errors.ts';
@@ -40,7 +41,9 @@ interface Flags {
 const DEFAULT_LIMIT = 100;
 
 export function failuresCommand(exitWith: (code: number) => void): Command {
-  const command = new Command('failures').description('list, show and redrive what could not be processed');
+  const command = new Command('failures').description(
+    'list, show, redrive and dismiss what could not be processed',
+  );
   selecting(command.command('list').description('list failures'))
     .addOption(new Option('--state <state>').choices(['open', 'closed', 'all']).default('open'))
     .option('--payload', 'with --json: also the rows and messages themselves')
@@ -153,11 +156,17 @@ async function dismiss(
       code: 'E_USAGE',
     });
   }
+  await requireFailures(ids, generation, store, signal);
   const selected = limited(select({ ...flags, state: 'open' }, ids, store, signal), flags.limit);
-  if (flags.dryRun === true) return dryRun(selected, flags);
+  if (flags.dryRun === true) return dryRun(selected, flags, 'dismiss');
   const run = random.id();
   const dismissed: string[] = [];
+  const ofObjects: string[] = [];
   for await (const { generation: of, build, failure } of selected) {
+    if (isOfObject(failure)) {
+      ofObjects.push(failure.id);
+      continue;
+    }
     const redriven = {
       generation: of,
       run,
@@ -169,10 +178,15 @@ async function dismiss(
     };
     if ((await store.applyRedrive(redriven, noEffects, signal)) === 'applied') dismissed.push(failure.id);
   }
-  process.stdout.write(
-    flags.json === true ? `${JSON.stringify({ dismissed })}\n` : `${dismissed.length} failures dismissed\n`,
-  );
-  return exitCodes.ok;
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ dismissed, ofObjects })}\n`);
+  else {
+    process.stdout.write(`${dismissed.length} failures dismissed\n`);
+    for (const id of ofObjects)
+      process.stdout.write(
+        `left open: ${id}: it stands for an object: replace, move or leave it out, and run again\n`,
+      );
+  }
+  return ofObjects.length > 0 ? exitCodes.failures : exitCodes.ok;
 }
 
 async function show(id: string, flags: Flags, { store }: Runtime, signal: AbortSignal): Promise<number> {
@@ -196,7 +210,7 @@ async function redriveFailures(path: string, ids: readonly string[], flags: Flag
     requireSame(generation, pipeline, adHoc);
     const selected = () =>
       limited(select({ ...flags, state: 'open', generation: id }, ids, runtime.store, signal), flags.limit);
-    if (flags.dryRun === true) return dryRun(selected(), flags);
+    if (flags.dryRun === true) return dryRun(selected(), flags, 'redrive');
     const run = runtime.random.id();
     const startedAt = runtime.clock.now();
     const record = { id: run, generation: id, build, startedAt };
@@ -219,15 +233,19 @@ async function redriveFailures(path: string, ids: readonly string[], flags: Flag
 /** A mistyped id must not look as if there were nothing left to do; one that is settled is none. */
 async function requireFailures(
   ids: readonly string[],
-  generation: string,
+  generation: string | undefined,
   store: ResultStore,
   signal: AbortSignal,
 ): Promise<void> {
+  const of = generation === undefined ? {} : { generation };
   for (const id of ids) {
     let known = false;
-    for await (const _record of store.failures({ id, generation, limit: 1 }, signal)) known = true;
+    for await (const _record of store.failures({ id, ...of, limit: 1 }, signal)) known = true;
     if (!known)
-      throw new DomainError(`no failure ${id} of ${generation} in this folder`, { code: 'E_NOT_FOUND' });
+      throw new DomainError(
+        `no failure ${id}${generation === undefined ? '' : ` of ${generation}`} in this folder`,
+        { code: 'E_NOT_FOUND' },
+      );
   }
 }
 
@@ -269,14 +287,20 @@ function printRedrive(report: RedriveReport, flags: Flags): number {
   return failedAgain + notRedrivable.length > 0 ? exitCodes.failures : exitCodes.ok;
 }
 
-async function dryRun(selected: AsyncIterable<FailureRecord>, flags: Flags): Promise<number> {
+async function dryRun(
+  selected: AsyncIterable<FailureRecord>,
+  flags: Flags,
+  action: 'redrive' | 'dismiss',
+): Promise<number> {
   const ids: string[] = [];
   for await (const { failure } of selected) ids.push(failure.id);
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ wouldRedrive: ids })}\n`);
+  const [key, words] = {
+    redrive: ['wouldRedrive', 'processed again'],
+    dismiss: ['wouldDismiss', 'dismissed'],
+  }[action] as [string, string];
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ [key]: ids })}\n`);
   else
-    process.stdout.write(
-      `${ids.length} failures would be processed again\n${ids.map((id) => `${id}\n`).join('')}`,
-    );
+    process.stdout.write(`${ids.length} failures would be ${words}\n${ids.map((id) => `${id}\n`).join('')}`);
   return exitCodes.ok;
 }
 
@@ -298,7 +322,7 @@ async function* select(
   };
   for await (const record of store.failures(query, signal)) {
     if (wanted.size > 0 && !wanted.has(record.failure.id)) continue;
-    if (flags.object !== undefined && !isOfObject(record, flags.object)) continue;
+    if (flags.object !== undefined && !isAt(record, flags.object)) continue;
     if (keeps(asRow(record))) yield record;
   }
 }
@@ -315,7 +339,7 @@ async function* limited<Item>(
 }
 
 /** A key in full, or the end of one from a `/` on: a person rarely types absolute paths. */
-function isOfObject({ failure: { position } }: FailureRecord, object: string): boolean {
+function isAt({ failure: { position } }: FailureRecord, object: string): boolean {
   // With the bucket, as `list` shows it: what is copied from there has to be found.
   const key = position.kind === 'row' ? `${position.object.bucket}/${position.object.key}` : position.source;
   const wanted = object.replace(/^\.?\//, '');

@@ -8,6 +8,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { GravestFindings, severities } from '../gravest-findings.ts';
 import { findGeneration, requireSame } from '../find-generation.ts';
 import { outOption, whereOption, wholeNumber } from '../options.ts';
+import { plainValue } from '../plain-value.ts';
 import type { Runtime } from '../runtime.ts';
 import { renderTable } from '../terminal/table.ts';
 import { terminalOf } from '../terminal/terminal.ts';
@@ -69,7 +70,10 @@ async function showFindings(
   }
   const { total } = gravest;
   const shown = gravest.list();
-  if (flags.format === 'json') process.stdout.write(`${JSON.stringify({ total, findings: shown })}\n`);
+  if (flags.format === 'json')
+    process.stdout.write(
+      `${JSON.stringify({ total, findings: shown.map((found) => ({ ...found, details: plainValue(found.details) })) })}\n`,
+    );
   else {
     const columns = [{ title: 'severity' }, { title: 'kind' }, { title: 'message' }, { title: 'where' }];
     const rows = shown.map((found) => [
@@ -93,16 +97,21 @@ async function* allFindings(
   signal: AbortSignal,
 ): AsyncGenerator<Found> {
   const { generation, loaded } = await findGeneration(name, where, store, signal);
-  if (loaded !== undefined) {
+  if (loaded === undefined)
+    process.stderr.write(
+      'Flags alone: findings of groups are worked out by the pipeline, name its file to have them, too.\n',
+    );
+  else {
     requireSame(generation, loaded.pipeline, where);
     const measures = declaredMeasures(generation);
-    for await (const { group, findings } of readResults(
+    for await (const { group, findings, error } of readResults(
       store,
       generation.id,
       loaded.pipeline,
       measures,
       signal,
     )) {
+      if (error !== null) process.stderr.write(`${error.code}: ${error.message}\n`);
       for (const finding of findings) yield asFound(finding, group, null);
     }
   }

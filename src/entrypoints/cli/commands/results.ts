@@ -64,6 +64,10 @@ export function resultsCommand(exitWith: (code: number) => void): Command {
 }
 
 async function listGenerations(flags: Flags, { store }: Runtime, signal: AbortSignal): Promise<number> {
+  const { format, top, by, to, where } = flags;
+  if (format === 'csv' || format === 'parquet' || [top, by, to, where].some((flag) => flag !== undefined)) {
+    throw new DomainError('say which results: a pipeline file, a name or a generation', { code: 'E_USAGE' });
+  }
   const runs = await store.runs(signal);
   const listed = (await store.generations(signal)).map(({ id }) => {
     const own = runs.filter(({ generation }) => generation === id);

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import { errorCatalogue } from '../../../domain/error-codes.ts';
 import { DomainError, InfrastructureError, messageOf } from '../../../domain/errors.ts';
+import { canonicalJson } from '../../../domain/generation.ts';
 import type { Where } from '../../../domain/where.ts';
 import { startRuntime } from '../container.ts';
 import { executeRun, type RunOptions, type RunOutcome } from '../execute-run.ts';
@@ -217,9 +218,10 @@ async function print(
 
 function nextSteps(path: string, flags: Flags, outcome: RunOutcome): { text: string; purpose: string }[] {
   const { out, where, report: page } = flags;
-  const { generation, report } = outcome;
-  // By its file a pipeline shows its findings, too; the results of an ad-hoc predicate are named by their generation.
-  const results = `${quoted(where === undefined ? path : generation.id)}${inFolder(flags)}`;
+  const { report } = outcome;
+  // By its file a pipeline shows its findings, too.
+  const adHoc = where === undefined ? '' : ` --where ${quoted(canonicalJson(where))}`;
+  const results = `${quoted(path)}${adHoc}${inFolder(flags)}`;
   const steps = [
     { purpose: 'all results', text: `sluice results ${results}` },
     { purpose: 'with any tool', text: `${out}/results.sqlite` },
@@ -258,10 +260,7 @@ function verdict(flags: Flags, outcome: RunOutcome): number {
     sayWithoutSummary(`  ${errorCatalogue[code].remedy}`);
   if (report.failed.total > 0)
     sayWithoutSummary(`${report.failed.total} failures are open: ${listFailures(flags, outcome)}`);
-  if (
-    report.rowsRead + report.rowsPruned > 0 &&
-    report.rowsFiltered + report.rowsPruned === report.rowsRead + report.rowsPruned
-  ) {
+  if (report.rowsRead + report.rowsPruned > 0 && report.rowsFiltered === report.rowsRead) {
     say('No row matched the predicate: are its columns in the data? `sluice inspect` shows them.');
   }
   if (report.refused.total > 0) return exitCodes.broken;
