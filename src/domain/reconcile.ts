@@ -38,6 +38,28 @@ export function reconcileKeyed(totals: KeyedTotals): Reconciliation {
   return reconcile(totals);
 }
 
+/** Counts that somebody adds up. */
+export type MutableCounts = { -readonly [Name in keyof Counts]: number };
+
+export function noCounts(): MutableCounts {
+  return {
+    rows: 0,
+    pruned: 0,
+    filtered: 0,
+    failed: 0,
+    transformed: 0,
+    messages: 0,
+    applied: 0,
+    redriven: 0,
+    openRowFailures: 0,
+    openMessageFailures: 0,
+    closedRowFailures: 0,
+    closedMessageFailures: 0,
+    openFailedRows: 0,
+    closedFailedRows: 0,
+  };
+}
+
 /** What a failure adds to the counts of its object or source. */
 export interface FailureWeight {
   readonly rowFailures: number;

@@ -19,14 +19,8 @@ export function lastTextSection(bytes: number, sectionBytes: number): number {
   return Math.max(0, Math.ceil(bytes / sectionBytes) - 1);
 }
 
-/** What a section sends last, on its control partition. */
-export interface SectionRecord {
-  readonly section: number;
-  /** Whether the object ends with this section. */
-  readonly last: boolean;
-  /** Byte offset (row number in Parquet) of the first record of the next section. Reading can go on there. */
-  readonly next: number;
-  /** All rows of the section: pruned + filtered + failed + transformed. */
+/** How rows ended: `rows` = `pruned` + `filtered` + `failed` + `transformed`. */
+export interface RowTotals {
   readonly rows: number;
   /** Rows that were never decoded, because statistics showed that none can match. */
   readonly pruned: number;
@@ -37,6 +31,15 @@ export interface SectionRecord {
   readonly transformed: number;
   /** Messages that the transformed rows gave. */
   readonly messages: number;
+}
+
+/** What a section sends last, on its control partition. */
+export interface SectionRecord extends RowTotals {
+  readonly section: number;
+  /** Whether the object ends with this section. */
+  readonly last: boolean;
+  /** Byte offset (row number in Parquet) of the first record of the next section. Reading can go on there. */
+  readonly next: number;
   /** Frames sent, by partition: `[partition, frames]`, in order of partition, without those that got none. */
   readonly frames: readonly (readonly [partition: number, frames: number])[];
 }

@@ -1,9 +1,9 @@
 import type { Failure } from '../../domain/failure.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { LakeObject, ObjectName } from '../../domain/lake-object.ts';
-import type { Counts, FailureRecord, Flag, PublishedGroup } from '../../domain/ports/result-store.ts';
+import type { FailureRecord, Flag, PublishedGroup } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
-import type { FailureWeight } from '../../domain/reconcile.ts';
+import type { FailureWeight, MutableCounts } from '../../domain/reconcile.ts';
 import type { SectionRecord } from '../../domain/section.ts';
 
 /** Everything that is known of one generation. */
@@ -64,27 +64,6 @@ export interface FailureData {
 
 /** What counts belong to: an object, or a source of messages from elsewhere. */
 export type Owner = ObjectData | SourceData;
-
-export type MutableCounts = { -readonly [Name in keyof Counts]: number };
-
-export function noCounts(): MutableCounts {
-  return {
-    rows: 0,
-    pruned: 0,
-    filtered: 0,
-    failed: 0,
-    transformed: 0,
-    messages: 0,
-    applied: 0,
-    redriven: 0,
-    openRowFailures: 0,
-    openMessageFailures: 0,
-    closedRowFailures: 0,
-    closedMessageFailures: 0,
-    openFailedRows: 0,
-    closedFailedRows: 0,
-  };
-}
 
 export function addOpen(owner: Owner, weight: FailureWeight, sign: 1 | -1): void {
   owner.counts.openRowFailures += sign * weight.rowFailures;

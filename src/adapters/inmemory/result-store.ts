@@ -37,7 +37,7 @@ import type {
   SectionRecordRef,
 } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
-import { weightOfFailure } from '../../domain/reconcile.ts';
+import { noCounts, weightOfFailure } from '../../domain/reconcile.ts';
 import {
   addOpen,
   compareText,
@@ -45,7 +45,6 @@ import {
   flagId,
   isOfWholeObject,
   isUntouched,
-  noCounts,
   objectId,
   type FailureData,
   type GenerationData,

@@ -65,6 +65,20 @@ export interface DispatchSummary {
   bytesToRead: number;
 }
 
+/** What a run plans that reads no objects, and what every other one starts from. */
+export function nothingDispatched(): DispatchSummary {
+  return {
+    objects: 0,
+    prunedObjects: 0,
+    completeObjects: 0,
+    failedObjects: 0,
+    refused: [],
+    tasks: 0,
+    bytes: 0,
+    bytesToRead: 0,
+  };
+}
+
 /** Objects are planned in transactions of this many. */
 const PLAN_BATCH = 100;
 const DEFAULT_SECTIONS_PER_TASK = 4;
@@ -82,16 +96,7 @@ export async function dispatch(
   ports: DispatchPorts,
   report: (summary: Readonly<DispatchSummary>) => void = () => undefined,
 ): Promise<DispatchSummary> {
-  const summary: DispatchSummary = {
-    objects: 0,
-    prunedObjects: 0,
-    completeObjects: 0,
-    failedObjects: 0,
-    refused: [],
-    tasks: 0,
-    bytes: 0,
-    bytesToRead: 0,
-  };
+  const summary = nothingDispatched();
   await ports.store.declare(context.generation, context.signal);
   const dispatcher = new Dispatcher(request, context, ports, summary);
   let batch: LakeObject[] = [];

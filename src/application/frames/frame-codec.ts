@@ -8,7 +8,6 @@ import {
   type Frame,
   type FrameBody,
   type FrameHeader,
-  type FrameOrigin,
   type PackedFrame,
 } from '../../domain/frame.ts';
 import type { FrameCodec } from '../../domain/pipeline.ts';
@@ -18,16 +17,8 @@ import { encodeValue } from '../values/value-writer.ts';
 import { createMessageEncoding } from './message-encoding.ts';
 
 /** A frame before it is packed: its body is encoded already. */
-export interface FrameDraft {
-  readonly generation: string;
-  readonly build: string;
-  readonly run: string;
-  readonly origin: FrameOrigin;
-  readonly partition: number;
-  readonly body: FrameBody['kind'];
-  readonly codec: FrameCodec;
+export interface FrameDraft extends Omit<FrameHeader, 'format' | 'compression'> {
   readonly bytes: Uint8Array;
-  readonly digest: string;
 }
 
 /**

@@ -3,7 +3,9 @@ import type { Generation } from '../generation.ts';
 import type { LakeObject, ObjectName } from '../lake-object.ts';
 import type { Finding } from '../pipeline.ts';
 import type { Position } from '../position.ts';
-import type { SectionRecord } from '../section.ts';
+import type { RowTotals, SectionRecord } from '../section.ts';
+
+export type { RowTotals };
 
 /**
  * Keeps plan, progress, results and failures, and applies each frame once. Every method that changes something
@@ -264,17 +266,6 @@ export interface RedriveRef {
   /** Messages that the redrive made. */
   readonly messages: number;
   readonly at: number;
-}
-
-/** `rows` = `pruned` + `filtered` + `failed` + `transformed`. */
-export interface RowTotals {
-  readonly rows: number;
-  readonly pruned: number;
-  readonly filtered: number;
-  readonly failed: number;
-  readonly transformed: number;
-  /** Messages that the transformed rows gave. */
-  readonly messages: number;
 }
 
 /** What happened to rows and messages of an object, or of a source of messages from elsewhere. */

@@ -1,5 +1,5 @@
 import { addAbortSignal, type Readable } from 'node:stream';
-import type { DispatchSummary } from '../../application/dispatch/dispatch.ts';
+import { nothingDispatched, type DispatchSummary } from '../../application/dispatch/dispatch.ts';
 import type { Decoder, ObjectBytes, ReadOptions, RowBatch } from '../../application/formats/decoder.ts';
 import { decoderFor } from '../../application/formats/index.ts';
 import { digestOf } from '../../application/frames/frame-codec.ts';
@@ -63,16 +63,7 @@ export async function ingestStdin(
     }
   }
   const bytes = runtime.metrics.total('bytesRead');
-  return {
-    objects: 0,
-    prunedObjects: 0,
-    completeObjects: 0,
-    failedObjects: 0,
-    refused: [],
-    tasks: 0,
-    bytes,
-    bytesToRead: bytes,
-  };
+  return { ...nothingDispatched(), bytes, bytesToRead: bytes };
 }
 
 /** A pipe that waits for its next chunk has to be torn away from it; that is its end then, and no fault. */

@@ -1,4 +1,4 @@
-import { reconcileKeyed, reconcileObject } from '../../domain/reconcile.ts';
+import { noCounts, reconcileKeyed, reconcileObject } from '../../domain/reconcile.ts';
 import type { Counts, ResultStore, RunRecord } from '../../domain/ports/result-store.ts';
 import type { BalanceLine } from './run-report.ts';
 
@@ -56,30 +56,12 @@ export async function balanceOf(
   return { balance: totals.lines(), complete, unbalanced };
 }
 
-type CountName = keyof Counts;
-
 class Totals {
-  readonly #sums: Record<CountName, number> = {
-    rows: 0,
-    pruned: 0,
-    filtered: 0,
-    failed: 0,
-    transformed: 0,
-    messages: 0,
-    applied: 0,
-    redriven: 0,
-    openRowFailures: 0,
-    closedRowFailures: 0,
-    openFailedRows: 0,
-    closedFailedRows: 0,
-    openMessageFailures: 0,
-    closedMessageFailures: 0,
-  };
+  readonly #sums = noCounts();
   #balances = true;
 
   add(counts: Counts, balances: boolean): void {
-    const sums: Record<CountName, number> = this.#sums;
-    for (const name of Object.keys(sums) as CountName[]) sums[name] += counts[name];
+    for (const name of Object.keys(this.#sums) as (keyof Counts)[]) this.#sums[name] += counts[name];
     this.#balances &&= balances;
   }
 
