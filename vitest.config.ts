@@ -6,8 +6,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['sluice-source'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    // `npm run test:package` builds and installs the package.
-    exclude: ['test/package/**'],
+    // `npm run test:package` builds and installs the package, `npm run test:servers` needs servers of the machine's.
+    exclude: ['test/package/**', 'test/servers/**'],
     sequence: { shuffle: true },
     testTimeout: 30_000,
     hookTimeout: 30_000,
