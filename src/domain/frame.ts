@@ -28,7 +28,13 @@ export interface RedriveOrigin {
   readonly failure: string;
 }
 
-export type FrameOrigin = SectionOrigin | KeyedOrigin | RedriveOrigin;
+/** A frame of failures of an object as a whole: it could not be opened, or not be read to its end. */
+export interface ObjectOrigin {
+  readonly kind: 'object';
+  readonly object: LakeObject;
+}
+
+export type FrameOrigin = SectionOrigin | KeyedOrigin | RedriveOrigin | ObjectOrigin;
 
 /** Messages with the coordinate of their row and their output index, in the order in which `transform` gave them. */
 export interface MessagesBody {
@@ -38,7 +44,7 @@ export interface MessagesBody {
   readonly outputs: readonly number[];
 }
 
-/** Rows that failed before they became messages. */
+/** Rows that failed before they became messages, or an object that failed as a whole. */
 export interface FailuresBody {
   readonly kind: 'failures';
   readonly failures: readonly Failure[];
@@ -57,6 +63,8 @@ export interface KeyedBody {
 
 export interface KeyedEntry {
   readonly key: string;
+  /** When it happened or arrived, in milliseconds since 1970; `null` where nothing tells. */
+  readonly time: number | null;
   /** Empty where `where` or `transform` left the row out, or where it failed. */
   readonly messages: readonly unknown[];
   readonly filtered: boolean;

@@ -17,8 +17,14 @@ export interface Limits {
   readonly maxFrameMessages: number;
   /** Encoded messages in one frame before compression, in bytes. Default 960 KiB, so that a frame fits a Kinesis record of 1 MiB. */
   readonly maxFrameBytes: number;
+  /**
+   * How long keys of messages from elsewhere are kept at least, in milliseconds. A message that is older when it is applied
+   * is an `E_BEYOND_HORIZON`: its key may be forgotten. Default 14 days. Messages without a time have no horizon.
+   */
+  readonly keyHorizonMs: number;
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
@@ -30,4 +36,5 @@ export const defaultLimits: Limits = {
   maxMessageBytes: 8 * MIB,
   maxFrameMessages: 10_000,
   maxFrameBytes: 960 * KIB,
+  keyHorizonMs: 14 * DAY_MS,
 };

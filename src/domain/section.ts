@@ -1,4 +1,5 @@
 import type { LakeObject } from './lake-object.ts';
+import type { Where } from './where.ts';
 
 /** Sections `from` to `to`, both in; `to` is `null` where the last section is only known once it has been read. */
 export interface SectionRange {
@@ -51,6 +52,8 @@ export interface Task {
   readonly generation: string;
   readonly build: string;
   readonly epoch: number;
+  /** The run's own predicate, beside the pipeline's; `null` where it has none. */
+  readonly where: Where | null;
   readonly object: LakeObject;
   readonly sections: SectionRange;
   /** Where the first record of the first section starts, if that is known. */

@@ -5,12 +5,13 @@ export interface ObjectSource {
   readonly capabilities: ObjectSourceCapabilities;
 
   /**
-   * The objects at a place, in ascending order of key (by UTF-16 code unit).
+   * The objects at a place, in ascending order of key (by code point, which is the order of the UTF-8 bytes).
    *
    * @param location a bucket and prefix, a folder, a file or a glob: whatever the provider reads
+   * @param after only keys that come after this one: a listing that goes on where another one stopped
    * @throws DomainError `E_OBJECT_NOT_FOUND` where a single named object does not exist
    */
-  list(location: string, signal: AbortSignal): AsyncIterable<LakeObject>;
+  list(location: string, signal: AbortSignal, after?: string): AsyncIterable<LakeObject>;
 
   /** @throws DomainError `E_OBJECT_NOT_FOUND` */
   stat(name: ObjectName, signal: AbortSignal): Promise<LakeObject>;

@@ -30,6 +30,14 @@ export interface ResultStore {
   /** Forgets everything of a generation: declaration, runs, plan, progress, results, failures, keys. Unknown: nothing happens. */
   purge(generation: string, signal: AbortSignal): Promise<void>;
 
+  /**
+   * Forgets keys of messages from elsewhere that were applied before a time (milliseconds since 1970). Totals stay. Not one
+   * transaction: what was forgotten so far stays so where it fails.
+   *
+   * @returns how many
+   */
+  purgeKeys(generation: string, appliedBefore: number, signal: AbortSignal): Promise<number>;
+
   /** Records a run; again with the same id: replaces what is known of it. */
   saveRun(run: RunRecord, signal: AbortSignal): Promise<void>;
 
