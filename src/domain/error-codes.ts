@@ -152,6 +152,20 @@ export const errorCatalogue = {
     'Something underneath failed.',
     'The cause tells; it is retried with backoff.',
   ),
+  E_THROTTLED: infrastructure(
+    'A service takes no more just now.',
+    'It is retried with backoff; raise its limits, or lower the concurrency, if it stays.',
+  ),
+  E_ACCESS_DENIED: infrastructure(
+    'A service refuses the credentials, or they have no right to do this.',
+    'The message names the call; compare with the permissions of the role.',
+    false,
+  ),
+  E_RESOURCE_MISSING: infrastructure(
+    'A bucket, queue, topic or stream does not exist.',
+    'Check its name, account and region.',
+    false,
+  ),
   E_OUTPUT: infrastructure(
     'The output folder or the results file cannot be read or written.',
     'Check rights and free space; a run that is started again continues.',
