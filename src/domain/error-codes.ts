@@ -84,6 +84,10 @@ export const errorCatalogue = {
     'A message from elsewhere has no usable id.',
     'Let `source.id` return a non-empty string or number, or give --source NAME.',
   ),
+  E_BEYOND_HORIZON: domain(
+    'A message from elsewhere is older than keys are kept: whether it was applied before cannot be told any more.',
+    'Send such messages sooner, or raise `limits.keyHorizonMs` (a new version of the pipeline).',
+  ),
   E_NOT_REDRIVABLE: domain(
     'This failure cannot be processed again by itself.',
     'The message says why and what to do instead.',
@@ -182,6 +186,23 @@ export const errorCatalogue = {
   E_SINK_RECORD_TOO_LARGE: infrastructure(
     'A frame is over what the sink takes.',
     'Lower `limits.maxFrameBytes` under a new version.',
+    false,
+  ),
+  E_DEADLINE: infrastructure(
+    'The time that there was to put frames ran out; those that are left were not put.',
+    'The section is read again; raise the timeout, or the capacity of the stream, if it stays.',
+  ),
+  E_QUEUE_REJECTED: infrastructure(
+    'A queue refused messages, again and again or for good.',
+    'See the reason in the message; what can be is tried again.',
+  ),
+  E_TASK_INVALID: domain(
+    'A message in the task queue is no task.',
+    'Something else sends to this queue; the message ends in its dead-letter queue.',
+  ),
+  E_TRIMMED: infrastructure(
+    'Records are no longer in the stream: they are older than it keeps them.',
+    'Run the objects again that they belong to; lengthen the retention of the stream.',
     false,
   ),
   E_FRAME_CORRUPT: infrastructure(
