@@ -44,6 +44,12 @@ function checkSource(source: AnyPipeline['source']): void {
   demandOneOf(source.format, ['csv', 'jsonl', 'json', 'parquet'], 'source.format');
   demandOneOf(source.compression, ['none', 'gzip', 'zstd'], 'source.compression');
   demandOptionalFunction(source.id, 'source.id');
+  demandOptionalFunction(source.time, 'source.time');
+  demand(
+    source.time === undefined || source.id !== undefined,
+    'source.time',
+    'needs source.id: the time of a message is part of what names it',
+  );
   if (source.csv !== undefined) checkCsv(source.csv);
   if (source.columns !== undefined) checkColumns(source.columns);
   if (source.where !== undefined) parseWhere(source.where);

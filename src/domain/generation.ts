@@ -40,6 +40,7 @@ export function declaredData(pipeline: AnyPipeline, where: Where | undefined): s
       where: source.where,
       schema: source.schema?.['~standard'].vendor,
       keyed: source.id !== undefined,
+      timed: source.time === undefined ? undefined : true,
     },
     adHoc: where,
     measures: Object.entries(pipeline.analyze.measures as Measures).map(([name, { kind, parameters }]) => [

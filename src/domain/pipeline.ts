@@ -38,6 +38,11 @@ export interface Source<C extends Columns, Out> {
   readonly schema?: StandardSchema<Out>;
   /** For messages from elsewhere: what names a message for ever. The same id is applied once. */
   readonly id?: (row: Row) => string | number | bigint;
+  /**
+   * For messages from elsewhere: when the message happened (a number is milliseconds since 1970, a text ISO 8601). With it
+   * keys need not be kept for ever, only for `limits.keyHorizonMs`. The same message must always give the same time.
+   */
+  readonly time?: (row: Row) => Date | number | string;
 }
 
 /** What `transform` gave: one message, many, or none. */

@@ -52,7 +52,7 @@ export interface Task {
   readonly generation: string;
   readonly build: string;
   readonly epoch: number;
-  /** The run's own predicate, beside the pipeline's; `null` where it has none. */
+  /** The run's own predicate, beside the pipeline's, as JSON data; `null` where it has none. */
   readonly where: Where | null;
   readonly object: LakeObject;
   readonly sections: SectionRange;

@@ -5,6 +5,7 @@ import type {
   Frame,
   FrameHeader,
   KeyedBody,
+  KeyedEntry,
   KeyedOrigin,
   MessagesBody,
   RedriveBody,
@@ -36,12 +37,15 @@ export interface AnalyzePorts {
 
 export interface AnalyzeContext {
   readonly pipeline: AnyPipeline;
+  /** Of the code that runs: a frame of another one is its business. */
+  readonly build: string;
   readonly signal: AbortSignal;
 }
 
 /**
  * Applies one record of the stream. Returns when it is applied, or was before.
  *
+ * @throws DomainError `E_OTHER_BUILD`: the frame belongs to another build and must be kept
  * @throws InfrastructureError `E_FRAME_CORRUPT`: the record is no frame and never will be
  * @throws InfrastructureError the record can be tried again
  */
@@ -52,17 +56,24 @@ export async function analyzeRecord(
 ): Promise<void> {
   const frame = await unpackFrame(record);
   const { header, body } = frame;
+  if (header.build !== context.build) {
+    throw new DomainError(`a frame belongs to build ${header.build}, this is ${context.build}`, {
+      code: 'E_OTHER_BUILD',
+    });
+  }
   switch (body.kind) {
     case 'messages':
       return applyMessages(header, header.origin as SectionOrigin, body, context, ports);
     case 'failures':
-      return applyEffects(
-        header,
-        header.origin as SectionOrigin,
-        { ...noEffects, failures: body.failures },
-        context,
-        ports,
-      );
+      return header.origin.kind === 'object'
+        ? openObjectFailures(header, body.failures, context, ports)
+        : applyEffects(
+            header,
+            header.origin as SectionOrigin,
+            { ...noEffects, failures: body.failures },
+            context,
+            ports,
+          );
     case 'section':
       return applySectionRecord(frame, context, ports);
     case 'keyed':
@@ -174,8 +185,17 @@ async function settle(
   );
   const failure = failureOf(header.generation, position, 'transform', error, error.code, null, 0);
   ports.log.error({ code: error.code, object: origin.object.key, section: origin.section }, error.message);
-  await routeFailures([failure], header, context, ports);
-  await ports.store.openFailures(header.generation, header.run, [failure], ports.clock.now(), context.signal);
+  await openObjectFailures(header, [failure], context, ports);
+}
+
+async function openObjectFailures(
+  header: FrameHeader,
+  failures: readonly Failure[],
+  context: AnalyzeContext,
+  ports: AnalyzePorts,
+): Promise<void> {
+  await routeFailures(failures, header, context, ports);
+  await ports.store.openFailures(header.generation, header.run, failures, ports.clock.now(), context.signal);
 }
 
 async function applyKeyed(
@@ -188,7 +208,7 @@ async function applyKeyed(
   const { generation, run, build } = header;
   const at = ports.clock.now();
   const keys = body.entries.map((entry) => entry.key);
-  const fold = (isNew: readonly boolean[]) => foldKeyed(header, origin, body, isNew, context.pipeline);
+  const fold = (isNew: readonly boolean[]) => foldKeyed(header, origin, body, isNew, at, context.pipeline);
   // Which entries are new is only known inside the store's transaction; all of them are the upper bound of the copies.
   await routeFailures(fold(keys.map(() => true)).effects.failures, header, context, ports);
   const outcome = await ports.store.applyKeyed(
@@ -206,6 +226,7 @@ function foldKeyed(
   origin: KeyedOrigin,
   body: KeyedBody,
   isNew: readonly boolean[],
+  at: number,
   pipeline: AnyPipeline,
 ): { effects: Effects; totals: RowTotals } {
   const fold = new EffectsFold(pipeline, header.generation);
@@ -216,11 +237,13 @@ function foldKeyed(
   for (const [index, entry] of body.entries.entries()) {
     if (isNew[index] !== true) continue;
     rows++;
-    if (entry.filtered) filtered++;
-    if (entry.failure !== null) {
+    const failure = entry.failure ?? beyondHorizon(header, origin, entry, at, pipeline);
+    if (failure !== null) {
       failed++;
-      fold.addFailure(entry.failure);
+      fold.addFailure(failure);
+      continue;
     }
+    if (entry.filtered) filtered++;
     messages += entry.messages.length;
     for (const [output, message] of entry.messages.entries()) {
       fold.add(message, () => ({ kind: 'key', source: origin.source, key: entry.key, output }));
@@ -228,6 +251,23 @@ function foldKeyed(
   }
   const totals = { rows, pruned: 0, filtered, failed, transformed: rows - filtered - failed, messages };
   return { effects: fold.finish(), totals };
+}
+
+/** What is older than the keys are kept may have been applied before: nobody can tell any more. */
+function beyondHorizon(
+  header: FrameHeader,
+  { source }: KeyedOrigin,
+  { key, time }: KeyedEntry,
+  at: number,
+  { limits: { keyHorizonMs } }: AnyPipeline,
+): Failure | null {
+  if (time === null || time >= at - keyHorizonMs) return null;
+  const position: Position = { kind: 'key', source, key, output: null };
+  const error = new DomainError(
+    `the message is of ${new Date(time).toISOString()}, more than ${keyHorizonMs} ms before it is applied`,
+    { code: 'E_BEYOND_HORIZON' },
+  );
+  return failureOf(header.generation, position, 'analyze', error, error.code, null, 1);
 }
 
 /** All messages of a redrive apply, or none: a row that is half settled could not be tried again. */

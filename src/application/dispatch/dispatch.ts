@@ -1,4 +1,4 @@
-import { isDomainError, messageOf } from '../../domain/errors.ts';
+import { isDomainError, type DomainError } from '../../domain/errors.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { knownByPath } from '../../domain/path-columns.ts';
@@ -6,13 +6,13 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import type { ErrorRouter } from '../../domain/ports/error-router.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
-import type { ObjectPlan, PlanRequest, ResultStore } from '../../domain/ports/result-store.ts';
+import type { ObjectPlan, PlannedObject, PlanRequest, ResultStore } from '../../domain/ports/result-store.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
-import { whereMayMatch } from '../../domain/predicate.ts';
+import { andWhere, whereMayMatch } from '../../domain/predicate.ts';
 import { routeOf } from '../../domain/routing.ts';
-import type { Task } from '../../domain/section.ts';
+import type { ObjectLayout, Task } from '../../domain/section.ts';
 import type { Where } from '../../domain/where.ts';
-import { failureOf } from '../failures/describe-failure.ts';
+import { failureOfObject } from '../failures/describe-failure.ts';
 import { openObject, type OpenedObject } from '../reading/open-object.ts';
 import { splitTasks, type TaskRange } from './split-tasks.ts';
 
@@ -31,7 +31,7 @@ export interface DispatchContext {
   readonly pipeline: AnyPipeline;
   readonly generation: Generation;
   readonly build: string;
-  /** The pipeline's predicate together with the run's own. */
+  /** The run's own predicate, beside the pipeline's: JSON data, because it travels in the tasks. */
   readonly where: Where | undefined;
   readonly signal: AbortSignal;
 }
@@ -39,6 +39,10 @@ export interface DispatchContext {
 export interface DispatchRequest {
   readonly run: string;
   readonly locations: readonly string[];
+  /** Only keys of the first location that come after this one: see `DispatchSummary.rest`. */
+  readonly after?: string;
+  /** Milliseconds since 1970 after which no further objects are planned; default: none. */
+  readonly stopAt?: number;
   /** Sections in one task at most. Default 4. */
   readonly sectionsPerTask?: number;
 }
@@ -63,6 +67,8 @@ export interface DispatchSummary {
   bytes: number;
   /** Stored bytes of the objects that have sections to do. */
   bytesToRead: number;
+  /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
+  rest: { readonly locations: readonly string[]; readonly after: string } | null;
 }
 
 /** What a run plans that reads no objects, and what every other one starts from. */
@@ -76,11 +82,14 @@ export function nothingDispatched(): DispatchSummary {
     tasks: 0,
     bytes: 0,
     bytesToRead: 0,
+    rest: null,
   };
 }
 
 /** Objects are planned in transactions of this many. */
 const PLAN_BATCH = 100;
+/** Objects that are opened at once: of a store in a network, each costs a round trip or two. */
+const OPEN_AT_ONCE = 8;
 const DEFAULT_SECTIONS_PER_TASK = 4;
 
 /**
@@ -99,16 +108,26 @@ export async function dispatch(
   const summary = nothingDispatched();
   await ports.store.declare(context.generation, context.signal);
   const dispatcher = new Dispatcher(request, context, ports, summary);
+  const where = andWhere(context.pipeline.source.where, context.where);
   let batch: LakeObject[] = [];
+  let last: string | undefined;
   // One location names an object once; several may overlap.
   const seen = request.locations.length > 1 ? new Set<string>() : null;
-  for (const location of request.locations) {
-    for await (const object of ports.source.list(location, context.signal)) {
+  for (const [index, location] of request.locations.entries()) {
+    const after = index === 0 ? request.after : undefined;
+    for await (const object of ports.source.list(location, context.signal, after)) {
+      if (request.stopAt !== undefined && last !== undefined && ports.clock.now() >= request.stopAt) {
+        await dispatcher.take(batch);
+        summary.rest = { locations: request.locations.slice(index), after: last };
+        report(summary);
+        return summary;
+      }
+      last = object.key;
       if (seen?.has(nameOf(object)) === true) continue;
       seen?.add(nameOf(object));
       if (
-        context.where !== undefined &&
-        !whereMayMatch(context.where, knownByPath(object.key, context.pipeline.source.columns))
+        where !== undefined &&
+        !whereMayMatch(where, knownByPath(object.key, context.pipeline.source.columns))
       ) {
         summary.prunedObjects++;
         continue;
@@ -119,6 +138,7 @@ export async function dispatch(
       report(summary);
       batch = [];
     }
+    last = undefined;
   }
   await dispatcher.take(batch);
   report(summary);
@@ -129,10 +149,17 @@ function nameOf({ bucket, key }: LakeObject): string {
   return JSON.stringify([bucket, key]);
 }
 
+/** An object whose layout is known: its plan can be made whole. */
+interface LaidOut {
+  readonly object: LakeObject;
+  readonly opened: OpenedObject;
+  readonly layout: ObjectLayout;
+}
+
 class Dispatcher {
   readonly #plan: PlanRequest;
+  readonly #where: Where | null;
   readonly #sectionsPerTask: number;
-  readonly #run: string;
   readonly #context: DispatchContext;
   readonly #ports: DispatchPorts;
   readonly #summary: DispatchSummary;
@@ -143,8 +170,8 @@ class Dispatcher {
     ports: DispatchPorts,
     summary: DispatchSummary,
   ) {
-    this.#run = request.run;
     this.#plan = { run: request.run, generation: context.generation.id, build: context.build };
+    this.#where = context.where ?? null;
     this.#sectionsPerTask = request.sectionsPerTask ?? DEFAULT_SECTIONS_PER_TASK;
     this.#context = context;
     this.#ports = ports;
@@ -153,20 +180,22 @@ class Dispatcher {
 
   async take(objects: readonly LakeObject[]): Promise<void> {
     if (objects.length === 0) return;
-    const { store } = this.#ports;
     // What is complete need not even be opened: the first plan asks for nothing that only the content tells.
-    const plans = await store.plan(
-      this.#plan,
-      objects.map((object) => ({ object, lastSection: null })),
-      this.#context.signal,
-    );
+    const plans = await this.#record(objects.map((object) => ({ object, lastSection: null })));
+    const process: LakeObject[] = [];
     for (const plan of plans) {
       this.#summary.objects++;
       this.#summary.bytes += plan.object.size;
       if (plan.verdict === 'complete') this.#summary.completeObjects++;
-      else if (plan.verdict === 'process') await this.#dispatchObject(plan.object);
+      else if (plan.verdict === 'process') process.push(plan.object);
       else this.#refuse(plan);
     }
+    for (let at = 0; at < process.length; at += OPEN_AT_ONCE)
+      await this.#dispatchObjects(process.slice(at, at + OPEN_AT_ONCE));
+  }
+
+  #record(objects: readonly PlannedObject[]): Promise<readonly ObjectPlan[]> {
+    return this.#ports.store.plan(this.#plan, objects, this.#context.signal);
   }
 
   #refuse({ object, verdict }: ObjectPlan): void {
@@ -175,40 +204,53 @@ class Dispatcher {
     this.#ports.log.error({ code, object: object.key }, 'the object is left as it is');
   }
 
-  async #dispatchObject(object: LakeObject): Promise<void> {
+  async #dispatchObjects(objects: readonly LakeObject[]): Promise<void> {
+    const laidOut = (await allSettled(objects.map((object) => this.#layOut(object)))).filter(
+      (one) => one !== undefined,
+    );
+    if (laidOut.length === 0) return;
+    const plans = await this.#record(
+      laidOut.map(({ object, layout }) => ({ object, lastSection: layout.lastSection })),
+    );
+    await allSettled(plans.map((plan, index) => this.#queueObject(plan, laidOut[index] as LaidOut)));
+  }
+
+  /** `undefined`: it cannot be read, which is an open failure now. */
+  async #layOut(object: LakeObject): Promise<LaidOut | undefined> {
     const { signal, pipeline, where } = this.#context;
-    try {
-      const opened = await openObject(object, { pipeline, where }, this.#ports, signal);
-      const layout = await opened.decoder.layout(opened.bytes, opened.options, signal);
-      const [plan] = await this.#ports.store.plan(
-        this.#plan,
-        [{ object, lastSection: layout.lastSection }],
-        signal,
-      );
-      if (plan === undefined || plan.verdict !== 'process') return;
-      this.#summary.bytesToRead += object.size;
+    return this.#orFail(object, async () => {
+      const both = andWhere(pipeline.source.where, where);
+      const opened = await openObject(object, { pipeline, where: both }, this.#ports, signal);
+      return { object, opened, layout: await opened.decoder.layout(opened.bytes, opened.options, signal) };
+    });
+  }
+
+  async #queueObject(plan: ObjectPlan, { object, opened, layout }: LaidOut): Promise<void> {
+    if (plan.verdict !== 'process') return;
+    this.#summary.bytesToRead += object.size;
+    await this.#orFail(object, async () => {
       if (layout.splittable && layout.lastSection !== null)
         await this.#queueSections(opened, plan, layout.lastSection);
       else await this.#queueWhole(plan);
-    } catch (thrown) {
-      if (!isDomainError(thrown)) throw thrown;
-      this.#summary.failedObjects++;
-      await reportObjectFailure(object, thrown, this.#run, this.#context, this.#ports);
-    }
+    });
   }
 
   /** What can only be read from its start is one task; complete sections are read past. */
   async #queueWhole(plan: ObjectPlan): Promise<void> {
     const done = plan.complete.map(({ section }) => section);
-    await this.#queue(plan, { sections: { from: 0, to: plan.lastSection }, start: 0, done });
+    await this.#queue(plan, [{ sections: { from: 0, to: plan.lastSection }, start: 0, done }]);
   }
 
   async #queueSections(opened: OpenedObject, plan: ObjectPlan, lastSection: number): Promise<void> {
     const ranges = splitTasks(lastSection, plan.complete, this.#sectionsPerTask);
+    await this.#queue(
+      plan,
+      ranges.filter((range) => range.start !== null),
+    );
     const unknown = ranges.filter((range) => range.start === null).map((range) => range.sections.from);
-    for (const range of ranges) if (range.start !== null) await this.#queue(plan, range);
     if (unknown.length === 0) return;
     const byFirst = new Map(ranges.map((range) => [range.sections.from, range]));
+    // One by one: whoever transforms need not wait until the whole object has been searched.
     for await (const { section, start } of opened.decoder.findStarts(
       opened.bytes,
       unknown,
@@ -216,53 +258,62 @@ class Dispatcher {
       this.#context.signal,
     )) {
       const range = byFirst.get(section);
-      if (range !== undefined) await this.#queue(plan, { ...range, start });
+      if (range !== undefined) await this.#queue(plan, [{ ...range, start }]);
     }
   }
 
-  async #queue(plan: ObjectPlan, range: TaskRange): Promise<void> {
-    const task: Task = {
+  async #queue(plan: ObjectPlan, ranges: readonly TaskRange[]): Promise<void> {
+    if (ranges.length === 0) return;
+    const tasks = ranges.map((range): Task => ({
       id: this.#ports.random.id(),
       ...this.#plan,
       epoch: plan.epoch,
+      where: this.#where,
       object: plan.object,
       ...range,
+    }));
+    await this.#ports.tasks.send(tasks, this.#context.signal);
+    this.#summary.tasks += tasks.length;
+  }
+
+  /** An object that cannot be read (or not be searched to its end) is an open failure; the next dispatch takes it up again. */
+  async #orFail<T>(object: LakeObject, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!isDomainError(thrown)) throw thrown;
+      this.#summary.failedObjects++;
+      await this.#openFailure(object, thrown);
+      return undefined;
+    }
+  }
+
+  async #openFailure(object: LakeObject, thrown: DomainError): Promise<void> {
+    const { generation, pipeline, build, signal } = this.#context;
+    const { run } = this.#plan;
+    const failure = failureOfObject(generation.id, object, thrown);
+    this.#ports.log.error({ code: failure.code, object: object.key }, thrown.message);
+    const at = this.#ports.clock.now();
+    const copy = {
+      generation: generation.id,
+      pipeline: pipeline.name,
+      version: pipeline.version,
+      run,
+      build,
+      failure,
+      route: routeOf(failure),
+      at,
     };
-    await this.#ports.tasks.send([task], this.#context.signal);
-    this.#summary.tasks++;
+    await this.#ports.router.route([copy], signal);
+    await this.#ports.store.openFailures(generation.id, run, [failure], at, signal);
   }
 }
 
-/** An object (or the rest of one) that cannot be read is an open failure; the next dispatch takes it up again. */
-export async function reportObjectFailure(
-  object: LakeObject,
-  thrown: unknown,
-  run: string,
-  context: Pick<DispatchContext, 'generation' | 'pipeline' | 'build' | 'signal'>,
-  ports: Pick<DispatchPorts, 'store' | 'router' | 'clock' | 'log'>,
-): Promise<void> {
-  const { generation, pipeline, build, signal } = context;
-  const failure = failureOf(
-    generation.id,
-    { kind: 'row', object, coordinate: null, output: null },
-    'open',
-    thrown,
-    'E_INTERNAL',
-    null,
-    0,
-  );
-  ports.log.error({ code: failure.code, object: object.key }, messageOf(thrown));
-  const at = ports.clock.now();
-  const copy = {
-    generation: generation.id,
-    pipeline: pipeline.name,
-    version: pipeline.version,
-    run,
-    build,
-    failure,
-    route: routeOf(failure),
-    at,
-  };
-  await ports.router.route([copy], signal);
-  await ports.store.openFailures(generation.id, run, [failure], at, signal);
+/** All of them, also where one fails: nothing is under way any more when it does. */
+async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(work);
+  return settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
 }

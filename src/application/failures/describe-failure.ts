@@ -7,6 +7,7 @@ import {
   type Failure,
   type Stage,
 } from '../../domain/failure.ts';
+import type { LakeObject } from '../../domain/lake-object.ts';
 import type { Position } from '../../domain/position.ts';
 import { encodeValue } from '../values/value-writer.ts';
 
@@ -48,6 +49,12 @@ export function failureOf(
     rows,
     payload,
   };
+}
+
+/** An object that could not be opened, or not be read to its end. */
+export function failureOfObject(generation: string, object: LakeObject, thrown: unknown): Failure {
+  const position: Position = { kind: 'row', object, coordinate: null, output: null };
+  return failureOf(generation, position, 'open', thrown, 'E_INTERNAL', null, 0);
 }
 
 /** A row or message to keep with its failure; `null` where it is too large or cannot be encoded. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { KeyedEntry } from '../../domain/frame.ts';
 import { murmur3 } from '../../domain/hash.ts';
+import { parseIsoTime } from '../../domain/iso-time.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import type { Claim, DedupStore } from '../../domain/ports/dedup-store.ts';
@@ -47,6 +48,8 @@ export interface IngestContext {
 export type ArrivedMessage = {
   /** Names it for ever; `null`: the pipeline's `source.id` picks it. */
   readonly key: string | null;
+  /** When it arrived, in milliseconds since 1970, where that is part of its key; `null`: the pipeline's `source.time` tells, or nothing does. */
+  readonly time: number | null;
 } & (
   { readonly row: Row; readonly fault?: undefined } | { readonly row?: undefined; readonly fault: RowFault }
 );
@@ -139,25 +142,27 @@ class EntryMaker {
     if (message.fault !== undefined) {
       const { coordinate, raw, code } = message.fault;
       const key = message.key ?? `${coordinate}:${digest(raw)}`;
-      return this.#failed(key, 'read', new DomainError(message.fault.message, { code }), rawPayload(raw));
+      const error = new DomainError(message.fault.message, { code });
+      return this.#failed(key, message.time, 'read', error, rawPayload(raw));
     }
     const { row } = message;
-    let { key } = message;
+    let { key, time } = message;
     // As it came: the pipeline's code may change what it is given.
     const kept = payloadOf(row);
     try {
       key ??= idOf(this.#context.pipeline, row);
+      time ??= timeOf(this.#context.pipeline, row);
       const shaped = this.#shaper.shape(neededOf(row, this.#shaper));
       if (shaped === undefined) {
-        return { entry: { key, messages: [], filtered: true, failure: null }, bytes: ENTRY_BYTES };
+        return { entry: { key, time, messages: [], filtered: true, failure: null }, bytes: ENTRY_BYTES };
       }
       const messages = this.#transform(shaped);
       return {
-        entry: { key, messages, filtered: false, failure: null },
+        entry: { key, time, messages, filtered: false, failure: null },
         bytes: ENTRY_BYTES + this.#check(messages),
       };
     } catch (thrown) {
-      return this.#failed(key ?? `row:${digestOfRow(row)}`, 'transform', thrown, kept);
+      return this.#failed(key ?? `row:${digestOfRow(row)}`, time, 'transform', thrown, kept);
     }
   }
 
@@ -177,12 +182,18 @@ class EntryMaker {
     return bytes;
   }
 
-  #failed(key: string, stage: 'read' | 'transform', thrown: unknown, payload: Uint8Array | null): SizedEntry {
+  #failed(
+    key: string,
+    time: number | null,
+    stage: 'read' | 'transform',
+    thrown: unknown,
+    payload: Uint8Array | null,
+  ): SizedEntry {
     const { generation, source } = this.#context;
     const position: Position = { kind: 'key', source, key, output: null };
     const failure = failureOf(generation, position, stage, thrown, 'E_TRANSFORM', payload, 1);
     return {
-      entry: { key, messages: [], filtered: false, failure },
+      entry: { key, time, messages: [], filtered: false, failure },
       bytes: ENTRY_BYTES + 4096 + (payload?.length ?? 0),
     };
   }
@@ -205,6 +216,27 @@ function idOf(pipeline: AnyPipeline, row: Row): string {
   if (ignoreRejection(key)) throw new DomainError('source.id gave a promise', { code: 'E_KEY' });
   throw new DomainError(`source.id gave ${key === '' ? 'an empty string' : typeof key}`, { code: 'E_KEY' });
 }
+
+/** When a message happened, in milliseconds since 1970; `null` where the pipeline does not say. @throws DomainError `E_KEY` */
+function timeOf(pipeline: AnyPipeline, row: Row): number | null {
+  const { time: pick } = pipeline.source;
+  if (pick === undefined) return null;
+  let time: unknown;
+  try {
+    time = pick(row);
+  } catch (thrown) {
+    if (isDomainError(thrown)) throw thrown;
+    throw new DomainError(`source.time threw: ${messageOf(thrown)}`, { code: 'E_KEY', cause: thrown });
+  }
+  if (ignoreRejection(time)) throw new DomainError('source.time gave a promise', { code: 'E_KEY' });
+  const at = time instanceof Date ? time.getTime() : typeof time === 'string' ? parseIsoTime(time) : time;
+  // Later code makes a date of it.
+  if (typeof at === 'number' && Math.abs(at) <= MAX_TIME_MS) return Math.trunc(at);
+  throw new DomainError(`source.time gave no time`, { code: 'E_KEY' });
+}
+
+/** The last moment that a `Date` can hold, and the first one before 1970. */
+const MAX_TIME_MS = 8.64e15;
 
 /** Names a row that has no key. Of the whole row, however large: two of them must not pass for one. */
 function digestOfRow(row: Row): string {

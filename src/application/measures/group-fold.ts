@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { Measures } from '../../domain/measure.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import { compareUtf8 } from '../../domain/text-order.ts';
 import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import type { GroupState } from '../../domain/ports/result-store.ts';
 import { REFUSED, type Accumulator } from './kind.ts';
@@ -119,19 +120,4 @@ function typeName(value: unknown): string {
   const type = typeof value;
   if (type === 'undefined') return 'undefined';
   return type === 'object' ? 'an object' : `a ${type}`;
-}
-
-/** The order of the UTF-8 bytes is the order of code points: UTF-16 differs where surrogates meet U+E000 and above. */
-function compareUtf8(a: string, b: string): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) return codePointOrder(x) - codePointOrder(y);
-  }
-  return a.length - b.length;
-}
-
-function codePointOrder(unit: number): number {
-  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

@@ -1,12 +1,15 @@
-import { DomainError } from '../../domain/errors.ts';
+import { DomainError, isDomainError } from '../../domain/errors.ts';
+import { controlPartition } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
+import { andWhere } from '../../domain/predicate.ts';
 import type { Task } from '../../domain/section.ts';
+import { failureOfObject } from '../failures/describe-failure.ts';
 import type { RowBatch, RowFault, SectionEnd } from '../formats/decoder.ts';
-import { packFrame, type FrameDraft } from '../frames/frame-codec.ts';
+import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
 import { FrameSender } from '../frames/frame-sender.ts';
 import { createMessageEncoding } from '../frames/message-encoding.ts';
 import { openObject } from '../reading/open-object.ts';
@@ -26,8 +29,6 @@ export interface TransformPorts {
 export interface TransformContext {
   readonly pipeline: AnyPipeline;
   readonly build: string;
-  /** The ad-hoc predicate of the task's generation is part of it. */
-  readonly where: AnyPipeline['source']['where'];
   /** Milliseconds since 1970 after which no further section is begun; default: none. */
   readonly stopAt?: number;
   readonly signal: AbortSignal;
@@ -35,10 +36,10 @@ export interface TransformContext {
 
 /**
  * Reads the sections of a task, transforms their rows and puts the frames. Returns when all of them are accepted, or
- * when the rest has been handed on as a new task.
+ * when the rest has been handed on as a new task. An object that cannot be read fails by a frame of its own: the others
+ * go on.
  *
  * @throws DomainError `E_OTHER_BUILD`: the task belongs to another build and must be kept
- * @throws DomainError where the object cannot be read at all
  * @throws InfrastructureError the task can be tried again
  */
 export async function transformTask(
@@ -51,14 +52,26 @@ export async function transformTask(
       code: 'E_OTHER_BUILD',
     });
   }
+  const sender = new FrameSender({ ...ports, signal: context.signal });
+  try {
+    await transformSections(task, sender, context, ports);
+  } catch (thrown) {
+    if (!isDomainError(thrown)) throw thrown;
+    ports.log.error({ code: thrown.code, object: task.object.key }, thrown.message);
+    await sendFrames(sender, [objectFailure(task, thrown, context.pipeline)]);
+  }
+  sender.assertIdle();
+}
+
+async function transformSections(
+  task: Task,
+  sender: FrameSender,
+  context: TransformContext,
+  ports: TransformPorts,
+): Promise<void> {
   const { pipeline, signal } = context;
-  const { decoder, bytes, options } = await openObject(
-    task.object,
-    { pipeline, where: context.where },
-    ports,
-    signal,
-  );
-  const sender = new FrameSender({ ...ports, signal });
+  const where = andWhere(pipeline.source.where, task.where ?? undefined);
+  const { decoder, bytes, options } = await openObject(task.object, { pipeline, where }, ports, signal);
   const done = new Set(task.done);
   const shared = {
     pipeline,
@@ -85,7 +98,22 @@ export async function transformTask(
     writer = undefined;
     if (await handOn(task, batch.section, batch.end, context, ports)) break;
   }
-  sender.assertIdle();
+}
+
+/** The same object would fail again: whoever applies the frame opens a failure, and the next dispatch takes the object up again. */
+function objectFailure(task: Task, thrown: DomainError, pipeline: AnyPipeline): FrameDraft {
+  const { generation, build, run, object } = task;
+  const failure = failureOfObject(generation, object, thrown);
+  return {
+    generation,
+    build,
+    run,
+    origin: { kind: 'object', object },
+    partition: controlPartition(object, task.sections.from, pipeline.partitions),
+    body: 'failures',
+    codec: pipeline.frames,
+    ...encodeBody({ kind: 'failures', failures: [failure] }, pipeline.frames),
+  };
 }
 
 /** Rows and faults in the order in which they stand: where a decoder ends a batch must not show in the frames. */

@@ -6,7 +6,6 @@ import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { Finding } from '../../domain/pipeline.ts';
 import type { Counter } from '../../domain/ports/ambient.ts';
 import type { PublishedGroup } from '../../domain/ports/result-store.ts';
-import { andWhere } from '../../domain/predicate.ts';
 import type { Where } from '../../domain/where.ts';
 import { GravestFindings } from './gravest-findings.ts';
 import { ingestStdin, type Pipe } from './ingest-stdin.ts';
@@ -70,8 +69,8 @@ export async function executeRun(
   const record = { id: run, generation: generation.id, build, startedAt };
   await store.saveRun({ ...record, finishedAt: null, report: null }, signal);
 
-  const where = andWhere(pipeline.source.where, options.where);
-  const context = { pipeline, build, generation, where, concurrency: options.concurrency };
+  const { where, concurrency } = options;
+  const context = { pipeline, build, generation, where, concurrency };
   const sampler = new Sampler(runtime, startedAt, onSample);
   const stopSampling = sampler.start();
   const publishNow = (under: AbortSignal) => publishResults(loaded, generation, runtime, under);

@@ -5,6 +5,7 @@ import { decoderFor } from '../../application/formats/index.ts';
 import { digestOf } from '../../application/frames/frame-codec.ts';
 import { encodeValue } from '../../application/values/value-writer.ts';
 import { ingest, type ArrivedMessage, type IngestContext } from '../../application/ingest/ingest.ts';
+import { andWhere } from '../../domain/predicate.ts';
 import type { Row } from '../../domain/row.ts';
 import type { PlatformContext } from './platform.ts';
 import { pipeBlocks, type PipeBlock } from './pipe-blocks.ts';
@@ -29,7 +30,7 @@ export async function ingestStdin(
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<DispatchSummary> {
-  const { pipeline, build, run, where } = context;
+  const { pipeline, build, run } = context;
   const decoder = await decoderFor('jsonl');
   const ingestion: IngestContext = {
     pipeline,
@@ -37,7 +38,7 @@ export async function ingestStdin(
     build,
     run,
     source,
-    where,
+    where: andWhere(pipeline.source.where, context.where),
     signal,
   };
   const ports = { ...runtime, sink: runtime.stream };
@@ -110,7 +111,7 @@ async function* arrivedMessages(
   if (block.kind === 'too-large') {
     const message = `the row at byte ${offset} has ${block.length} bytes, the limit is ${pipeline.limits.maxRowBytes}`;
     const fault = { coordinate: offset, code: 'E_ROW_TOO_LARGE', message, rows: 1, raw: null };
-    yield { bytes: block.length, messages: [{ key: null, fault }] };
+    yield { bytes: block.length, messages: [{ key: null, time: null, fault }] };
     return;
   }
   const options: ReadOptions = {
@@ -148,11 +149,11 @@ function inMemory(bytes: Uint8Array): ObjectBytes {
 function inOrder(batch: RowBatch, offset: number): ArrivedMessage[] {
   const rows = batch.rows.map((row, index) => ({
     at: batch.coordinates[index] as number,
-    message: { key: null, row },
+    message: { key: null, time: null, row },
   }));
   const faults = batch.faults.map((fault) => ({
     at: fault.coordinate,
-    message: { key: null, fault: { ...fault, coordinate: offset + fault.coordinate } },
+    message: { key: null, time: null, fault: { ...fault, coordinate: offset + fault.coordinate } },
   }));
   return [...rows, ...faults].sort((a, b) => a.at - b.at).map(({ message }) => message);
 }

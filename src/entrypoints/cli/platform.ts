@@ -5,12 +5,10 @@ import {
   type StreamBatchResult,
 } from '../../adapters/inmemory/stream-mapping.ts';
 import { analyzeRecord } from '../../application/analyze/analyze.ts';
-import { reportObjectFailure } from '../../application/dispatch/dispatch.ts';
 import { transformTask } from '../../application/transform/transform.ts';
-import { isDomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import { isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
-import type { Task } from '../../domain/section.ts';
 import type { Where } from '../../domain/where.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -18,7 +16,7 @@ export interface PlatformContext {
   readonly pipeline: AnyPipeline;
   readonly build: string;
   readonly generation: Generation;
-  /** The pipeline's predicate together with the run's own. */
+  /** The run's own predicate, beside the pipeline's. */
   readonly where: Where | undefined;
   /** Tasks in hand at once, and batches of the stream. */
   readonly concurrency: number;
@@ -63,7 +61,12 @@ function taskMapping(context: PlatformContext, runtime: Runtime): QueueMapping {
     { queue, clock, random },
     {
       concurrency: context.concurrency,
-      handler: (task, { signal }) => handleTask(task, context, runtime, signal),
+      handler: (task, { signal }) =>
+        transformTask(
+          task,
+          { ...context, signal },
+          { ...runtime, sink: runtime.stream, tasks: runtime.queue },
+        ),
       onAttemptFailed: ({ task, receiveCount, error, dead }) => {
         if (dead || isFinal(error)) throw error;
         log.warn(
@@ -73,26 +76,6 @@ function taskMapping(context: PlatformContext, runtime: Runtime): QueueMapping {
       },
     },
   );
-}
-
-async function handleTask(
-  task: Task,
-  context: PlatformContext,
-  runtime: Runtime,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await transformTask(
-      task,
-      { ...context, signal },
-      { ...runtime, sink: runtime.stream, tasks: runtime.queue },
-    );
-  } catch (thrown) {
-    // A task of another build is kept for it.
-    if (!isDomainError(thrown) || thrown.code === 'E_OTHER_BUILD') throw thrown;
-    // The same object would fail again: it is an open failure, and the other objects go on.
-    await reportObjectFailure(task.object, thrown, task.run, { ...context, signal }, runtime);
-  }
 }
 
 /** @param breakOff called with an error that no further try can mend */
@@ -126,7 +109,7 @@ async function handleBatch(
 ): Promise<StreamBatchResult> {
   for (const [index, { data, sequenceNumber }] of batch.records.entries()) {
     try {
-      await analyzeRecord(data, { pipeline: context.pipeline, signal }, runtime);
+      await analyzeRecord(data, { ...context, signal }, runtime);
     } catch (thrown) {
       if (index === 0) throw thrown;
       return { failedFrom: sequenceNumber };

@@ -8,13 +8,12 @@ import { InMemoryResultStore } from '../../adapters/inmemory/result-store.ts';
 import { InMemoryStream } from '../../adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../adapters/inmemory/task-queue.ts';
 import { analyzeRecord } from '../../application/analyze/analyze.ts';
-import { dispatch, reportObjectFailure } from '../../application/dispatch/dispatch.ts';
+import { dispatch } from '../../application/dispatch/dispatch.ts';
 import { generationOf } from '../../application/generation.ts';
 import { mergeStates } from '../../application/measures/state.ts';
 import { readResults } from '../../application/results/read-results.ts';
 import { transformTask } from '../../application/transform/transform.ts';
 import { decodeValue } from '../../application/values/value-reader.ts';
-import { isDomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { MeasureValues, Measures } from '../../domain/measure.ts';
 import type { AnyPipeline, Finding, Pipeline } from '../../domain/pipeline.ts';
@@ -86,18 +85,13 @@ export async function runInMemory<M, A extends Measures>(
     metrics: new InMemoryMetrics(),
   };
   const generation = generationOf(runnable, undefined);
-  const context = { pipeline: runnable, generation, build: BUILD, where: runnable.source.where, signal };
+  const context = { pipeline: runnable, generation, build: BUILD, where: undefined, signal };
 
   await dispatch({ run: RUN, locations: [BUCKET] }, context, ports);
   for (;;) {
     const [received] = await tasks.receive(1, Number.MAX_SAFE_INTEGER, signal);
     if (received === undefined) break;
-    try {
-      await transformTask(received.task, context, ports);
-    } catch (thrown) {
-      if (!isDomainError(thrown)) throw thrown;
-      await reportObjectFailure(received.task.object, thrown, RUN, context, ports);
-    }
+    await transformTask(received.task, context, ports);
     await tasks.delete(received.receipt, signal);
   }
   for (;;) {
