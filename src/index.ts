@@ -32,4 +32,5 @@ export type { MergeStates, ResultStore, ResultStoreCapabilities } from './domain
 export type { Clock, Counter, Log, Metrics, Random } from './domain/ports/ambient.ts';
 export type { Failure, Stage } from './domain/failure.ts';
 export type { KeyedPosition, Position, RowPosition } from './domain/position.ts';
+export { compareUtf8 } from './domain/text-order.ts';
 export type { Task } from './domain/section.ts';

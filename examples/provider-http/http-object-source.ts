@@ -1,4 +1,5 @@
 import {
+  compareUtf8,
   DomainError,
   InfrastructureError,
   type ByteRange,
@@ -21,18 +22,19 @@ export class HttpObjectSource implements ObjectSource {
   /** Every ranged read says which version it wants (`If-Match`). */
   readonly capabilities: ObjectSourceCapabilities = { detectsChange: 'on-read' };
 
-  async *list(location: string, signal: AbortSignal): AsyncIterable<LakeObject> {
+  async *list(location: string, signal: AbortSignal, after?: string): AsyncIterable<LakeObject> {
     signal.throwIfAborted();
     const url = new URL(location);
     if (!url.pathname.endsWith('/')) {
-      yield await this.stat(nameOf(url), signal);
+      const object = await this.stat(nameOf(url), signal);
+      if (isBehind(object, after)) yield object;
       return;
     }
     const response = await request(new URL(MANIFEST, url), { signal });
     if (!response.ok) throw await refusal(response, nameOf(url));
     const lines = (await received(response.text(), signal)).split('\n').filter((line) => line !== '');
-    const names = lines.map((line) => nameOf(new URL(line, url)));
-    names.sort((a, b) => (a.key < b.key ? -1 : 1));
+    const names = lines.map((line) => nameOf(new URL(line, url))).filter((name) => isBehind(name, after));
+    names.sort((a, b) => compareUtf8(a.key, b.key));
     for (const name of names) yield await this.stat(name, signal);
   }
 
@@ -73,6 +75,10 @@ export class HttpObjectSource implements ObjectSource {
       await reader.cancel().catch(() => undefined);
     }
   }
+}
+
+function isBehind({ key }: ObjectName, after: string | undefined): boolean {
+  return after === undefined || compareUtf8(key, after) > 0;
 }
 
 function nameOf(url: URL): ObjectName {

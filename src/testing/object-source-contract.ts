@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LakeObject, ObjectName } from '../domain/lake-object.ts';
 import type { ObjectSource } from '../domain/ports/object-source.ts';
+import { compareUtf8 } from '../domain/text-order.ts';
 import { expectAborted, expectDomainError } from './expectations.ts';
 import { collect, thrownBy, unstopped, withHarness, type ContractHarness } from './harness.ts';
 
@@ -23,6 +24,9 @@ const AWKWARD_KEYS = [
   'b/\u{1F600}.csv',
   'a.csv',
   'b/\uFF21.csv',
+  'b/\uE000.csv',
+  '\u{1F600}/\u{10000}.csv',
+  '\uFFFD.csv',
   'a/x.csv',
   'a-1.csv',
   'B.csv',
@@ -38,12 +42,38 @@ export function objectSourceContract(name: string, make: () => Promise<ObjectSou
         expect(await collect(source.list(locationOf(), unstopped))).toEqual([]);
       }));
 
-    it('lists objects in ascending order of key, by UTF-16 code unit', () =>
+    it('lists objects in ascending order of key, by code point', () =>
       withHarness(make, async ({ source, put, locationOf, nameOf }) => {
         for (const key of AWKWARD_KEYS) await put(key, bytes(key));
-        const expected = AWKWARD_KEYS.map(nameOf).sort((a, b) => (a.key < b.key ? -1 : 1));
         const listed = await collect(source.list(locationOf(), unstopped));
-        expect(listed.map(({ bucket, key }) => ({ bucket, key }))).toEqual(expected);
+        expect(listed.map(({ bucket, key }) => ({ bucket, key }))).toEqual(inOrder(AWKWARD_KEYS.map(nameOf)));
+      }));
+
+    it('goes on behind any key, whether there is such an object or not', () =>
+      withHarness(make, async ({ source, put, locationOf, nameOf }) => {
+        for (const key of AWKWARD_KEYS) await put(key, bytes(key));
+        const names = inOrder(AWKWARD_KEYS.map(nameOf));
+        const between = names.flatMap(({ key }) => [key, `${key}\u0001`, key.slice(0, -1)]);
+        for (const after of [...between, '', '\u{10FFFF}']) {
+          const listed = await collect(source.list(locationOf(), unstopped, after));
+          expect(listed.map(({ bucket, key }) => ({ bucket, key }))).toEqual(
+            names.filter(({ key }) => compareUtf8(key, after) > 0),
+          );
+        }
+      }));
+
+    it('goes on behind a single object with nothing, and still misses one that is not there', () =>
+      withHarness(make, async ({ source, put, locationOf, nameOf }) => {
+        await put('a/one.csv', bytes('1'));
+        const { key } = nameOf('a/one.csv');
+        const behind = (after: string) => collect(source.list(locationOf('a/one.csv'), unstopped, after));
+        expect(await behind(key)).toEqual([]);
+        expect(await behind(`${key}x`)).toEqual([]);
+        expect((await behind(key.slice(0, -1))).map((object) => object.key)).toEqual([key]);
+        await expectDomainError(
+          () => collect(source.list(locationOf('gone.csv'), unstopped, '\u{10FFFF}')),
+          'E_OBJECT_NOT_FOUND',
+        );
       }));
 
     it('lists the one object that a location names', () =>
@@ -232,6 +262,10 @@ export function objectSourceContract(name: string, make: () => Promise<ObjectSou
         await expectAborted((signal) => collect(source.read(object, whole(object), signal)));
       }));
   });
+}
+
+function inOrder(names: readonly ObjectName[]): ObjectName[] {
+  return names.toSorted((a, b) => compareUtf8(a.key, b.key));
 }
 
 function whole(object: LakeObject): { start: number; end: number } {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { DomainError } from '../../domain/errors.ts';
 import type { ByteRange, LakeObject, ObjectName } from '../../domain/lake-object.ts';
 import type { ObjectSource, ObjectSourceCapabilities } from '../../domain/ports/object-source.ts';
+import { compareUtf8 } from '../../domain/text-order.ts';
 
 export interface InMemoryObjectSourceOptions {
   /** Largest chunk that `read` gives, in bytes. Default 64 KiB. */
@@ -25,6 +26,7 @@ const encoder = new TextEncoder();
  * lake.list('lake/flights/', signal);            // a prefix, because it ends with `/`: may be empty
  * lake.list('lake/flights/20*', signal);         // a prefix, because it ends with `*`: may be empty
  * lake.list('lake/flights/2019.csv', signal);    // one object, or what lies under it as a folder
+ * lake.list('lake', signal, 'flights/2019.csv'); // the bucket, behind this key
  * ```
  */
 export class InMemoryObjectSource implements ObjectSource {
@@ -49,11 +51,11 @@ export class InMemoryObjectSource implements ObjectSource {
     this.#objects.delete(path(name));
   }
 
-  async *list(location: string, signal: AbortSignal): AsyncIterable<LakeObject> {
+  async *list(location: string, signal: AbortSignal, after?: string): AsyncIterable<LakeObject> {
     signal.throwIfAborted();
     for (const object of this.#find(location)) {
       signal.throwIfAborted();
-      yield object;
+      if (after === undefined || compareUtf8(object.key, after) > 0) yield object;
     }
   }
 
@@ -95,7 +97,7 @@ export class InMemoryObjectSource implements ObjectSource {
     return [...this.#objects.values()]
       .map(({ object }) => object)
       .filter((object) => object.bucket === bucket && object.key.startsWith(prefix))
-      .sort((a, b) => (a.key < b.key ? -1 : 1));
+      .sort((a, b) => compareUtf8(a.key, b.key));
   }
 
   #stored(name: ObjectName): StoredObject {

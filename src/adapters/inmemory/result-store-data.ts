@@ -5,6 +5,7 @@ import type { FailureRecord, Flag, PublishedGroup } from '../../domain/ports/res
 import type { Position } from '../../domain/position.ts';
 import type { FailureWeight, MutableCounts } from '../../domain/reconcile.ts';
 import type { SectionRecord } from '../../domain/section.ts';
+import { compareUtf8 } from '../../domain/text-order.ts';
 
 /** Everything that is known of one generation. */
 export interface GenerationData {
@@ -86,33 +87,19 @@ export function isOfWholeObject({ position }: Failure): boolean {
   return position.kind === 'row' && position.coordinate === null;
 }
 
-/** In the order of UTF-8 bytes, which is that of code points: surrogates stand above all other code units. */
-export function compareText(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const left = a.charCodeAt(i);
-    const right = b.charCodeAt(i);
-    if (left === right) continue;
-    const leftHigh = left >= 0xd800 && left <= 0xdfff;
-    const rightHigh = right >= 0xd800 && right <= 0xdfff;
-    return leftHigh === rightHigh ? left - right : leftHigh ? 1 : -1;
-  }
-  return a.length - b.length;
-}
-
 /** By bucket, key, coordinate and output; messages from elsewhere last, by source, key and output. */
 export function comparePositions(a: Position, b: Position): number {
   if (a.kind === 'row' && b.kind === 'row') {
     return (
-      compareText(a.object.bucket, b.object.bucket) ||
-      compareText(a.object.key, b.object.key) ||
+      compareUtf8(a.object.bucket, b.object.bucket) ||
+      compareUtf8(a.object.key, b.object.key) ||
       (a.coordinate ?? -1) - (b.coordinate ?? -1) ||
       (a.output ?? -1) - (b.output ?? -1)
     );
   }
   if (a.kind === 'key' && b.kind === 'key') {
     return (
-      compareText(a.source, b.source) || compareText(a.key, b.key) || (a.output ?? -1) - (b.output ?? -1)
+      compareUtf8(a.source, b.source) || compareUtf8(a.key, b.key) || (a.output ?? -1) - (b.output ?? -1)
     );
   }
   return a.kind === 'row' ? -1 : 1;

@@ -38,9 +38,9 @@ import type {
 } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
 import { noCounts, weightOfFailure } from '../../domain/reconcile.ts';
+import { compareUtf8 } from '../../domain/text-order.ts';
 import {
   addOpen,
-  compareText,
   comparePositions,
   flagId,
   isOfWholeObject,
@@ -307,14 +307,14 @@ export class InMemoryResultStore implements ResultStore {
 
   async runs(signal: AbortSignal): Promise<readonly RunRecord[]> {
     signal.throwIfAborted();
-    return [...this.#runs.values()].sort((a, b) => a.startedAt - b.startedAt || compareText(a.id, b.id));
+    return [...this.#runs.values()].sort((a, b) => a.startedAt - b.startedAt || compareUtf8(a.id, b.id));
   }
 
   async generations(signal: AbortSignal): Promise<readonly Generation[]> {
     signal.throwIfAborted();
     return [...this.#generations.values()]
       .map(({ generation }) => generation)
-      .sort((a, b) => compareText(a.id, b.id));
+      .sort((a, b) => compareUtf8(a.id, b.id));
   }
 
   async *objects(
@@ -323,7 +323,7 @@ export class InMemoryResultStore implements ResultStore {
   ): AsyncGenerator<ObjectProgress> {
     const all = [...(this.#generations.get(query.generation)?.objects.values() ?? [])]
       .filter(({ runs }) => query.run === undefined || runs.has(query.run))
-      .sort(({ object: a }, { object: b }) => compareText(a.bucket, b.bucket) || compareText(a.key, b.key));
+      .sort(({ object: a }, { object: b }) => compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key));
     for (const { object, epoch, build, lastSection, sectionsComplete, complete, frames, counts } of all) {
       signal.throwIfAborted();
       yield { object, epoch, build, lastSection, sectionsComplete, complete, frames, ...counts };
@@ -335,12 +335,12 @@ export class InMemoryResultStore implements ResultStore {
     signal.throwIfAborted();
     return [...(this.#generations.get(generation)?.sources.values() ?? [])]
       .map(({ source, counts }) => ({ source, ...counts }))
-      .sort((a, b) => compareText(a.source, b.source));
+      .sort((a, b) => compareUtf8(a.source, b.source));
   }
 
   async *groups(generation: string, signal: AbortSignal): AsyncGenerator<GroupState> {
     const all = this.#generations.get(generation)?.groups ?? new Map<string, Uint8Array>();
-    for (const group of [...all.keys()].sort(compareText)) {
+    for (const group of [...all.keys()].sort(compareUtf8)) {
       signal.throwIfAborted();
       yield { group, state: copyOf(all.get(group) as Uint8Array) };
     }
@@ -379,7 +379,7 @@ export class InMemoryResultStore implements ResultStore {
       if (record.state !== 'open' || !isOwnerAskedFor(owner, query)) continue;
       counts.set(record.failure.code, (counts.get(record.failure.code) ?? 0) + 1);
     }
-    return Object.fromEntries([...counts].sort(([a], [b]) => compareText(a, b)));
+    return Object.fromEntries([...counts].sort(([a], [b]) => compareUtf8(a, b)));
   }
 
   async publish(
@@ -395,7 +395,7 @@ export class InMemoryResultStore implements ResultStore {
       published.push(group);
     }
     signal.throwIfAborted();
-    this.#require(generation).published = published.sort((a, b) => compareText(a.group, b.group));
+    this.#require(generation).published = published.sort((a, b) => compareUtf8(a.group, b.group));
   }
 
   /** What `publish` put there last. */

@@ -1,10 +1,11 @@
 import type { Dirent } from 'node:fs';
 import { glob, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { compareUtf8 } from '../../domain/text-order.ts';
 
 const GLOB = /[*?[{]/;
 
-/** Real absolute paths of what a location names, in ascending order by UTF-16 code unit, each once. */
+/** Real absolute paths of what a location names, in ascending order by code point, each once. */
 export interface FoundFiles {
   /** Whether the location names a single file, or nothing that exists. */
   readonly named: boolean;
@@ -125,5 +126,5 @@ function isInside(place: string, folder: string | undefined): boolean {
 }
 
 function inOrder(paths: ReadonlySet<string>): readonly string[] {
-  return [...paths].sort();
+  return [...paths].sort(compareUtf8);
 }

@@ -6,6 +6,7 @@ import { DomainError, InfrastructureError, isSluiceError } from '../../domain/er
 import type { ByteRange, LakeObject, ObjectName } from '../../domain/lake-object.ts';
 import type { Clock, Log } from '../../domain/ports/ambient.ts';
 import type { ObjectSource, ObjectSourceCapabilities } from '../../domain/ports/object-source.ts';
+import { compareUtf8 } from '../../domain/text-order.ts';
 import { findFiles } from './lake-files.ts';
 import { sameFingerprint, VersionCache, type Fingerprint, type KnownVersion } from './version-cache.ts';
 
@@ -67,7 +68,7 @@ export class LocalObjectSource implements ObjectSource {
     );
   }
 
-  async *list(location: string, signal: AbortSignal): AsyncIterable<LakeObject> {
+  async *list(location: string, signal: AbortSignal, after?: string): AsyncIterable<LakeObject> {
     signal.throwIfAborted();
     const onSkipped = (skipped: string, reason: string) =>
       this.#log.warn({ path: skipped, reason }, 'not part of the lake');
@@ -77,8 +78,10 @@ export class LocalObjectSource implements ObjectSource {
     if (named && paths.length === 0) throw notFound(location);
     for (const file of paths) {
       signal.throwIfAborted();
+      const key = keyOf(file);
+      if (after !== undefined && compareUtf8(key, after) <= 0) continue;
       try {
-        yield await this.stat({ bucket: LOCAL_BUCKET, key: keyOf(file) }, signal);
+        yield await this.stat({ bucket: LOCAL_BUCKET, key }, signal);
       } catch (error) {
         if (named || !isSluiceError(error) || error.code !== 'E_OBJECT_NOT_FOUND') throw error;
         this.#log.warn({ path: file, reason: 'gone since the folder was read' }, 'not part of the lake');
