@@ -15,7 +15,7 @@ const libraries = {
 const computing = ['assert', 'buffer', 'crypto', 'util', 'util/types', 'zlib'];
 
 /** Where everything that runs or is published starts. */
-const roots = '^src/(index|testing/index|entrypoints/(cli/main|in-memory/index))\\.ts$';
+const roots = '^src/(index|testing/(lambda/)?index|entrypoints/(cli/main|in-memory/index))\\.ts$';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

@@ -6,6 +6,7 @@ export default defineConfig({
   entry: [
     'src/index.ts',
     'src/testing/index.ts',
+    'src/testing/lambda/index.ts',
     'src/entrypoints/in-memory/index.ts',
     'src/entrypoints/cli/main.ts',
   ],
