@@ -262,6 +262,7 @@ function task(id: string): Task {
     generation: 'flights@1',
     build: 'b1',
     epoch: 1,
+    where: null,
     object: { bucket: 'lake', key: 'flights/yyyy=2019/ü "1".csv', version: 'v1', size: 5_000_000_000 },
     sections: { from: 0, to: 3 },
     start: null,

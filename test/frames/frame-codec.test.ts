@@ -90,8 +90,8 @@ describe.each(codecs)('a %s frame', (codec) => {
           {
             kind: 'keyed',
             entries: [
-              { key: 'k\ud800', messages, filtered: false, failure: null },
-              { key: 'l', messages: [], filtered: false, failure },
+              { key: 'k\ud800', time: 1_558_776_000_000, messages, filtered: false, failure: null },
+              { key: 'l', time: null, messages: [], filtered: false, failure },
             ],
           },
           {
@@ -116,7 +116,7 @@ describe.each(codecs)('a %s frame', (codec) => {
     const deep = nested(100);
     const keyed = bodyDraft(codec, {
       kind: 'keyed',
-      entries: [{ key: 'k', messages: [deep], filtered: false, failure: null }],
+      entries: [{ key: 'k', time: null, messages: [deep], filtered: false, failure: null }],
     });
     const { body } = await unpackFrame((await packFrame(keyed)).bytes);
     expect(arrivedAs(deep, (body as KeyedBody).entries[0]?.messages[0])).toBe(true);

@@ -10,17 +10,13 @@ import { InMemoryResultStore } from '../../src/adapters/inmemory/result-store.ts
 import { InMemoryStream } from '../../src/adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../src/adapters/inmemory/task-queue.ts';
 import { analyzeRecord } from '../../src/application/analyze/analyze.ts';
-import {
-  dispatch,
-  reportObjectFailure,
-  type DispatchSummary,
-} from '../../src/application/dispatch/dispatch.ts';
+import { dispatch, type DispatchSummary } from '../../src/application/dispatch/dispatch.ts';
 import { generationOf } from '../../src/application/generation.ts';
 import { ingest, type ArrivedMessage, type IngestOutcome } from '../../src/application/ingest/ingest.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';
 import { redrive, type RedriveSummary } from '../../src/application/reprocess/redrive.ts';
 import { transformTask } from '../../src/application/transform/transform.ts';
-import { isDomainError, isSluiceError } from '../../src/domain/errors.ts';
+import { isSluiceError } from '../../src/domain/errors.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { Clock } from '../../src/domain/ports/ambient.ts';
 import type { RecordSink } from '../../src/domain/ports/record-sink.ts';
@@ -162,7 +158,7 @@ export class Process {
       pipeline: this.#pipeline,
       build: this.#build,
       generation: this.generation,
-      where: this.#pipeline.source.where,
+      where: undefined,
       signal: this.signal,
     };
   }
@@ -224,12 +220,7 @@ export class Process {
     const { task, receipt } = received;
     if (this.random.next() < this.#chaos.duplicates) await this.queue.send([task], this.signal);
     const stopAt = this.random.next() < this.#chaos.handOn ? 0 : undefined;
-    try {
-      await this.transform(task, stopAt);
-    } catch (thrown) {
-      if (!isDomainError(thrown)) throw thrown;
-      await reportObjectFailure(task.object, thrown, task.run, this.context, this.ports);
-    }
+    await this.transform(task, stopAt);
     await this.queue.delete(receipt, this.signal);
   }
 

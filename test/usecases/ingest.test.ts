@@ -19,7 +19,11 @@ const how: Settings = {
 const GENERATION = 'lake@1';
 
 const rowOf = (fields: object): Row => Object.assign(emptyRow(), fields);
-const arrive = (fields: object, key: string | null = null): ArrivedMessage => ({ key, row: rowOf(fields) });
+const arrive = (fields: object, key: string | null = null): ArrivedMessage => ({
+  key,
+  time: null,
+  row: rowOf(fields),
+});
 const base: LakeRow = { id: 1, lane: 'ZRH-JFK', fan: 2, fate: 'ok', hurt: 9, flag: 9, value: 2, note: '' };
 
 const messages = fc.uniqueArray(lakeRow, { selector: ({ id }) => id, maxLength: 25, size: 'max' });
@@ -144,6 +148,42 @@ describe('messages from elsewhere', () => {
     expect(await ingest([arrive(base)], shared, process.ports)).toEqual(['sent']);
   });
 
+  it('are open failures where they are older than keys are kept', async () => {
+    const horizon = 1_000_000;
+    const timed = definePipeline({
+      name: 'timed',
+      version: 1,
+      source: { id: (r) => r['id'] as number, time: (r) => r['at'] as string | number },
+      transform: (r) => ({ n: r['id'] as number }),
+      analyze: { groupBy: () => 'all', measures: { count: count() } },
+      limits: { keyHorizonMs: horizon },
+    }) as AnyPipeline;
+    const world = newWorld();
+    const process = await started(new Process(world, timed));
+    const now = world.clock.now();
+    const arrived = [
+      arrive({ id: 1, at: now }),
+      arrive({ id: 2, at: new Date(now - horizon / 2).toISOString() }),
+      arrive({ id: 3, at: now - 2 * horizon }),
+      arrive({ id: 4, at: 'yesterday' }),
+      // Its key tells when it arrived, whatever the message says.
+      { ...arrive({ id: 5, at: now }, '2001-01-01-s-1-1'), time: now - 2 * horizon },
+    ];
+    await process.ingest('queue', arrived);
+    await process.drain();
+    const failures = await failuresOf(world, 'timed@1');
+    expect(
+      failures.map(({ code, position }) => [code, position.kind === 'key' && position.key]).sort(),
+    ).toEqual([
+      ['E_BEYOND_HORIZON', '2001-01-01-s-1-1'],
+      ['E_BEYOND_HORIZON', '3'],
+      ['E_KEY', '4'],
+    ]);
+    const { sources } = await resultsOf(world, 'timed@1');
+    expect(sources).toMatchObject([{ rows: 5, failed: 3, transformed: 2, applied: 2 }]);
+    expect(await imbalances(world, 'timed@1')).toEqual([]);
+  });
+
   it('say why they were not put, also where their keys cannot be given back', async () => {
     const process = await started(new Process(newWorld(), lakePipeline(how, broken)));
     const { generation, ...context } = process.context;
@@ -175,6 +215,7 @@ describe('messages from elsewhere', () => {
       arrive({ ...base, id: 5, value: 'much' }),
       {
         key: null,
+        time: null,
         fault: { coordinate: 77, code: 'E_JSON', message: 'no JSON', rows: 1, raw: Buffer.from('{') },
       },
       arrive({ ...base, id: 6, note: deep }, 'deep'),

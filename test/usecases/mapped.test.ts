@@ -100,7 +100,7 @@ async function runMapped(world: World, pipeline: AnyPipeline, how: Load): Promis
     pipeline,
     build: 'build-1',
     generation: generationOf(pipeline, undefined),
-    where: pipeline.source.where,
+    where: undefined,
   };
   let handled = 0;
   const failAfter = () => {
@@ -128,7 +128,7 @@ async function runMapped(world: World, pipeline: AnyPipeline, how: Load): Promis
       handler: async (batch, batchSignal) => {
         for (const [index, { data, sequenceNumber }] of batch.records.entries()) {
           try {
-            await analyzeRecord(data, { pipeline, signal: batchSignal }, ports);
+            await analyzeRecord(data, { ...context, signal: batchSignal }, ports);
           } catch (thrown) {
             if (index === 0) throw thrown;
             return { failedFrom: sequenceNumber };

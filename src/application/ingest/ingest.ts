@@ -8,6 +8,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import type { Claim, DedupStore } from '../../domain/ports/dedup-store.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
+import { andWhere } from '../../domain/predicate.ts';
 import type { Position } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { Where } from '../../domain/where.ts';
@@ -37,7 +38,7 @@ export interface IngestContext {
   readonly run: string;
   /** The queue, pipe or stream that the messages came by. */
   readonly source: string;
-  /** Which messages to keep; the others are counted as filtered. */
+  /** The run's own predicate, beside the pipeline's: other messages are counted as filtered. */
   readonly where: Where | undefined;
   /** How long a claim keeps others away, in milliseconds. Default 60,000. */
   readonly leaseMs?: number;
@@ -134,8 +135,8 @@ class EntryMaker {
   constructor(context: IngestContext) {
     this.#context = context;
     this.#transform = createRowTransformer(context.pipeline);
-    const { columns } = context.pipeline.source;
-    this.#shaper = createRowShaper({ columns, where: context.where, pathColumns: {} });
+    const { columns, where } = context.pipeline.source;
+    this.#shaper = createRowShaper({ columns, where: andWhere(where, context.where), pathColumns: {} });
   }
 
   make(message: ArrivedMessage): SizedEntry {

@@ -5,7 +5,6 @@ import { decoderFor } from '../../application/formats/index.ts';
 import { digestOf } from '../../application/frames/frame-codec.ts';
 import { encodeValue } from '../../application/values/value-writer.ts';
 import { ingest, type ArrivedMessage, type IngestContext } from '../../application/ingest/ingest.ts';
-import { andWhere } from '../../domain/predicate.ts';
 import type { Row } from '../../domain/row.ts';
 import type { PlatformContext } from './platform.ts';
 import { pipeBlocks, type PipeBlock } from './pipe-blocks.ts';
@@ -38,7 +37,7 @@ export async function ingestStdin(
     build,
     run,
     source,
-    where: andWhere(pipeline.source.where, context.where),
+    where: context.where,
     signal,
   };
   const ports = { ...runtime, sink: runtime.stream };

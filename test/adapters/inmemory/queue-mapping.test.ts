@@ -20,6 +20,7 @@ function task(id: string): Task {
     generation: 'p@1',
     build: 'b',
     epoch: 1,
+    where: null,
     object,
     sections: { from: 0, to: 0 },
     start: null,

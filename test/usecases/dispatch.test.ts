@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import { dispatch } from '../../src/application/dispatch/dispatch.ts';
+import { generationOf } from '../../src/application/generation.ts';
+import { transformTask } from '../../src/application/transform/transform.ts';
+import type { Where } from '../../src/domain/where.ts';
+import { failuresOf, newWorld, Process, resultsOf, type World } from './harness.ts';
+import { broken, lakePipeline, type Settings } from './lake-pipeline.ts';
+import { BUCKET, fillLake, type LakeFile, type LakeRow } from './lakes.ts';
+
+const how: Settings = {
+  limits: { sectionBytes: 1_000, maxFrameMessages: 10, maxFrameBytes: 10_000 },
+  partitions: 3,
+  partitioned: true,
+  frames: 'packed',
+};
+const row: LakeRow = { id: 1, lane: 'ZRH-JFK', fan: 1, fate: 'ok', hurt: 9, flag: 9, value: 2, note: '' };
+const file = (id: number): LakeFile => ({ form: 'csv', rows: [{ ...row, id }], brokenAt: null });
+const pipeline = lakePipeline(how, broken);
+
+function worldOf(files: number): World {
+  const world = newWorld();
+  fillLake(
+    world.source,
+    Array.from({ length: files }, (_, id) => file(id)),
+  );
+  return world;
+}
+
+async function keysOfTasks({ queue, signal }: Process): Promise<string[]> {
+  const keys: string[] = [];
+  for (;;) {
+    const received = await queue.receive(10, 1_000, signal);
+    if (received.length === 0) return keys.sort();
+    keys.push(...received.map(({ task }) => task.object.key));
+  }
+}
+
+describe('a listing that is longer than a call', () => {
+  it('goes on where it stopped, until every object is planned once', async () => {
+    const world = worldOf(12);
+    const process = new Process(world, pipeline);
+    let request: { locations: readonly string[]; after?: string } = { locations: [BUCKET] };
+    let calls = 0;
+    let objects = 0;
+    for (;;) {
+      // It is late as soon as it begins: one object is taken, so that a call never makes no progress.
+      const { clock } = world;
+      const summary = await dispatch(
+        { run: 'run-1', ...request, stopAt: clock.now() },
+        process.context,
+        process.ports,
+      );
+      calls++;
+      objects += summary.objects;
+      if (summary.rest === null) break;
+      request = summary.rest;
+    }
+    expect(calls).toBe(12);
+    expect(objects).toBe(12);
+    const listed: string[] = [];
+    for await (const { key } of world.source.list(BUCKET, process.signal)) listed.push(key);
+    expect(await keysOfTasks(process)).toEqual(listed.sort());
+  });
+
+  it('takes the other locations from their start', async () => {
+    const world = newWorld();
+    for (const key of ['a/1.csv', 'a/2.csv', 'b/0.csv', 'b/1.csv'])
+      world.source.put({ bucket: BUCKET, key }, 'id,lane\n1,ZRH-JFK\n');
+    const process = new Process(world, pipeline);
+    const first = await dispatch(
+      { run: 'run-1', locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], stopAt: world.clock.now() },
+      process.context,
+      process.ports,
+    );
+    expect(first.rest).toEqual({ locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], after: 'a/1.csv' });
+    const second = await dispatch({ run: 'run-1', ...first.rest! }, process.context, process.ports);
+    expect([first.objects, second.objects, second.rest]).toEqual([1, 3, null]);
+  });
+});
+
+describe('a predicate of a run', () => {
+  it('travels in its tasks: who transforms them needs to be told nothing', async () => {
+    const world = worldOf(5);
+    const where: Where = { id: { $lt: 2 } };
+    const process = new Process(world, pipeline);
+    const generation = generationOf(pipeline, where);
+    await dispatch(
+      { run: 'run-1', locations: [BUCKET] },
+      { ...process.context, generation, where },
+      process.ports,
+    );
+    for (const { task } of await process.queue.receive(100, 1_000, process.signal)) {
+      expect(task.where).toEqual(where);
+      await transformTask(JSON.parse(JSON.stringify(task)), process.context, process.ports);
+    }
+    for (const record of process.put) await process.analyze(record);
+    const { objects } = await resultsOf(world, generation.id);
+    expect(objects.reduce((sum, { transformed }) => sum + transformed, 0)).toBe(2);
+    expect(objects.reduce((sum, { filtered }) => sum + filtered, 0)).toBe(3);
+  });
+});
+
+describe('an object that is gone when its task comes', () => {
+  it('is an open failure by way of the stream, and the others are processed', async () => {
+    const world = worldOf(3);
+    const process = new Process(world, pipeline);
+    await process.dispatch();
+    const [gone] = await keysOfTasks(process);
+    world.source.delete({ bucket: BUCKET, key: gone! });
+    await world.clock.sleep(2_000, process.signal);
+    await process.drain();
+    const generation = process.generation.id;
+    expect(await failuresOf(world, generation)).toMatchObject([
+      { state: 'open', stage: 'open', code: 'E_OBJECT_NOT_FOUND', position: { object: { key: gone } } },
+    ]);
+    const { objects } = await resultsOf(world, generation);
+    expect(objects.map(({ transformed }) => transformed).sort()).toEqual([0, 1, 1]);
+  });
+});
