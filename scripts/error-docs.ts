@@ -25,6 +25,21 @@ export function errorDocs(): string {
   ].join('\n');
 }
 
+const START = '<!-- Written by `npm run docs`. -->\n<!-- prettier-ignore-start -->';
+const END = '<!-- prettier-ignore-end -->';
+
+/** The README with its table of codes as the catalogue has them. */
+export function withErrorTable(readme: string): string {
+  const from = readme.indexOf(START);
+  const to = readme.indexOf(END, from);
+  if (from < 0 || to < 0) throw new Error(`README.md needs ${START} and ${END}`);
+  const rows = Object.entries(errorCatalogue).map(
+    ([code, { meaning, remedy }]) => `| \`${code}\` | ${cell(meaning)} | ${cell(remedy)} |`,
+  );
+  const table = ['| code | meaning | what to do |', '| --- | --- | --- |', ...rows].join('\n');
+  return `${readme.slice(0, from)}${START}\n\n${table}\n\n${readme.slice(to)}`;
+}
+
 function cell(text: string): string {
   return text.replaceAll('|', '\\|');
 }
