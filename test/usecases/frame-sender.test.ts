@@ -14,23 +14,45 @@ import { codeOfAsync } from '../values/damage.ts';
 const never = new AbortController().signal;
 const policy: RetryPolicy = { attempts: 5, baseMs: 10, maxMs: 100 };
 
-function setUp(options: InMemoryStreamOptions, faults: readonly Fault[] = []) {
+function setUp(options: InMemoryStreamOptions, faults: readonly Fault[] = [], stopAt?: number) {
   const clock = new ManualClock(0);
   const random = new SeededRandom({ clock }, 7);
   const stream = new InMemoryStream({ clock, random }, { shards: 1, ...options });
   const faulty = withFaults<RecordSink>(stream, faults, { clock });
   const puts: (readonly number[])[] = [];
+  /** Partitions of the puts under way. */
+  const inFlight = new Set<number>();
+  const most = { puts: 0 };
+  let underWay = 0;
   const sink: RecordSink = {
     capabilities: stream.capabilities,
-    put: (records, signal) => {
+    put: async (records, signal) => {
       puts.push(records.map(({ data }) => numberOf(data)));
-      return faulty.port.put(records, signal);
+      for (const { partition } of records) {
+        expect(inFlight, 'a partition is under way twice').not.toContain(partition);
+        inFlight.add(partition);
+      }
+      most.puts = Math.max(most.puts, ++underWay);
+      try {
+        return await faulty.port.put(records, signal);
+      } finally {
+        underWay--;
+        for (const { partition } of records) inFlight.delete(partition);
+      }
     },
   };
   const metrics = new InMemoryMetrics();
-  const sender = new FrameSender({ sink, clock, random, metrics, signal: never, retry: policy });
+  const sender = new FrameSender({
+    sink,
+    clock,
+    random,
+    metrics,
+    signal: never,
+    retry: policy,
+    ...(stopAt === undefined ? {} : { stopAt }),
+  });
   const arrived = () => stream.read(0, null, 100_000, Number.MAX_SAFE_INTEGER);
-  return { clock, stream, sender, puts, metrics, struck: faulty.struck, arrived };
+  return { clock, stream, sender, puts, metrics, struck: faulty.struck, arrived, most };
 }
 
 const numberOf = (data: Uint8Array) => Buffer.from(data).readUInt32BE();
@@ -51,8 +73,15 @@ describe('FrameSender', () => {
           partitions: fc.array(fc.nat(3), { maxLength: 25 }),
           maxBatchRecords: fc.integer({ min: 1, max: 6 }),
           maxBatchBytes: fc.integer({ min: 8, max: 40 }),
+          maxParallelPuts: fc.integer({ min: 1, max: 3 }),
           faults: fc.array(
             fc.oneof(
+              fc.record({
+                kind: fc.constant('delay' as const),
+                on: fc.constant('put' as const),
+                call: fc.nat(12),
+                ms: fc.integer({ min: 1, max: 50 }),
+              }),
               fc.record({
                 kind: fc.constant('reject' as const),
                 on: fc.constant('put' as const),
@@ -69,10 +98,10 @@ describe('FrameSender', () => {
             { maxLength: 4 },
           ),
         }),
-        async ({ partitions, maxBatchRecords, maxBatchBytes, faults }) => {
+        async ({ partitions, maxBatchRecords, maxBatchBytes, maxParallelPuts, faults }) => {
           const frames = partitions.map((partition, number) => frame(partition, number, 4 + (number % 5)));
-          const { clock, sender, arrived, puts } = setUp(
-            { partitions: 4, capabilities: { maxBatchRecords, maxBatchBytes } },
+          const { clock, sender, arrived, most } = setUp(
+            { partitions: 4, capabilities: { maxBatchRecords, maxBatchBytes, maxParallelPuts } },
             faults,
           );
           await clock.runUntil(sender.send(frames));
@@ -83,9 +112,7 @@ describe('FrameSender', () => {
             const sent = partitions.flatMap((of, number) => (of === partition ? [number] : []));
             expect(firstOnly(numbers)).toEqual(sent);
           }
-          // One of each partition at a time.
-          for (const put of puts)
-            expect(new Set(put.map((number) => partitions[number])).size).toBe(put.length);
+          expect(most.puts).toBeLessThanOrEqual(maxParallelPuts);
           sender.assertIdle();
         },
       ),
@@ -99,6 +126,7 @@ describe('FrameSender', () => {
       { kind: 'reject', on: 'put', call: 1, records: [0] },
     ]);
     await clock.runUntil(sender.send([frame(0, 10), frame(1, 11), frame(2, 12), frame(3, 13), frame(0, 20)]));
+    // What was rejected together comes again together.
     expect(puts).toEqual([[10, 11, 12, 13], [11, 13, 20], [11]]);
     expect(struck).toHaveLength(2);
     expect(metrics.snapshot()).toMatchObject({ frames: 5, frameBytes: 20, putsRejected: 3, retries: 2 });
@@ -161,6 +189,84 @@ describe('FrameSender', () => {
     expect(clock.now()).toBeGreaterThan(0);
     expect(clock.now()).toBeLessThan(10 + 20 + 40 + 80);
     expect(stream.read(0, null, 10, 1_000)).toHaveLength(1);
+  });
+
+  it('puts partitions in parallel where the sink gains by it, shared out evenly', async () => {
+    const MIB = 1024 * 1024;
+    const frames = Array.from({ length: 8 }, (_, number) => frame(number, number, MIB));
+    const delays = [0, 1, 2, 3].map((call) => ({ kind: 'delay', on: 'put', call, ms: 10 }) as const);
+    const wide = setUp({ partitions: 8, capabilities: { maxParallelPuts: 4 } }, delays);
+    await wide.clock.runUntil(wide.sender.send(frames));
+    expect(wide.puts).toEqual([
+      [0, 1],
+      [2, 3],
+      [4, 5],
+      [6, 7],
+    ]);
+    expect(wide.most.puts).toBe(4);
+    expect(wide.clock.now()).toBe(10);
+    // Little is not worth a second request.
+    const little = setUp({ partitions: 8, capabilities: { maxParallelPuts: 4 } });
+    await little.clock.runUntil(little.sender.send(frames.map((_, number) => frame(number, number))));
+    expect(little.puts).toEqual([[0, 1, 2, 3, 4, 5, 6, 7]]);
+  });
+
+  it('lets nobody wait for a partition that was rejected, also while others are under way', async () => {
+    const { clock, sender, puts } = setUp(
+      { partitions: 2, capabilities: { maxBatchRecords: 1, maxParallelPuts: 2 } },
+      [
+        { kind: 'reject', on: 'put', call: 0, records: [0] },
+        { kind: 'delay', on: 'put', call: 1, ms: 1_000 },
+      ],
+    );
+    await clock.runUntil(sender.send([frame(0, 1), frame(1, 2), frame(0, 3)]));
+    // 1 is put again and 3 after it, while 2 takes its second.
+    expect(puts).toEqual([[1], [2], [1], [3]]);
+    expect(clock.now()).toBe(1_000);
+  });
+
+  it('goes on inside the deadline however often it is rejected, and says at it how many are unsent', async () => {
+    const rejectedOften = Array.from(
+      { length: 3 * policy.attempts },
+      (_, call) => ({ kind: 'reject', on: 'put', call, records: [0] }) as const,
+    );
+    const inTime = setUp({ partitions: 1 }, rejectedOften, 100_000);
+    await inTime.clock.runUntil(inTime.sender.send([frame(0, 1), frame(0, 2)]));
+    expect(inTime.arrived()).toHaveLength(2);
+
+    const always = Array.from(
+      { length: 1_000 },
+      (_, call) => ({ kind: 'reject', on: 'put', call: call + 1, records: [0] }) as const,
+    );
+    const late = setUp({ partitions: 2, capabilities: { maxBatchRecords: 1 } }, always, 500);
+    await expect(
+      late.clock.runUntil(late.sender.send([frame(0, 1), frame(1, 2), frame(0, 3)])),
+    ).rejects.toMatchObject({
+      code: 'E_DEADLINE',
+      retryable: true,
+      message: expect.stringMatching(/^2 of 3 frames are unsent.*Rejected as planned/) as string,
+    });
+    expect(late.arrived().map(({ data }) => numberOf(data))).toEqual([1]);
+    // It stops rather than wait for a moment after the deadline.
+    expect(late.clock.now()).toBeLessThan(500);
+    late.sender.assertIdle();
+  });
+
+  it('begins no put after the deadline, and waits for those that are under way', async () => {
+    const { clock, sender, puts, arrived } = setUp(
+      { partitions: 3, capabilities: { maxBatchRecords: 1, maxParallelPuts: 2 } },
+      [
+        { kind: 'delay', on: 'put', call: 0, ms: 200 },
+        { kind: 'delay', on: 'put', call: 1, ms: 300 },
+      ],
+      100,
+    );
+    const sending = sender.send([frame(0, 1), frame(1, 2), frame(2, 3)]);
+    await expect(clock.runUntil(sending)).rejects.toMatchObject({ code: 'E_DEADLINE' });
+    expect(puts).toEqual([[1], [2]]);
+    expect(arrived()).toHaveLength(2);
+    expect(clock.now()).toBe(300);
+    sender.assertIdle();
   });
 
   it('stops when it is told to, also in the middle of a wait', async () => {

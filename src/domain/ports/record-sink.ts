@@ -38,4 +38,6 @@ export interface RecordSinkCapabilities {
   readonly maxBatchBytes: number;
   /** Whether records of one batch and partition keep their order. */
   readonly ordered: boolean;
+  /** Calls of `put` that gain by being under way at once, each with partitions of its own. Default 1. */
+  readonly maxParallelPuts?: number;
 }
