@@ -37,6 +37,10 @@ export const errorCatalogue = {
     'See "Predicates" in docs/pipelines.md.',
   ),
   E_USAGE: domain('The command line is wrong.', 'Run the command with --help.'),
+  E_LOCATION: domain(
+    'The place of the lake is not of the form that this provider reads.',
+    'On AWS: s3://bucket, s3://bucket/prefix/, s3://bucket/key, or with wildcards.',
+  ),
   E_NOT_FOUND: domain(
     'No such run, failure, pipeline or result in this output folder.',
     'Check the id and --out.',
@@ -101,6 +105,14 @@ export const errorCatalogue = {
   E_OBJECT_EMPTY: domain(
     'The object has no bytes at all: a writer may have died.',
     'Write it again, or remove it; a run that is started again takes it up once it has content.',
+  ),
+  E_OBJECT_ARCHIVED: domain(
+    'The object lies in an archive and cannot be read as it is.',
+    'Restore it first; a run that is started again takes it up.',
+  ),
+  E_OBJECT_KEY: domain(
+    'An event names an object by a key that cannot be decoded.',
+    'Look at who made the event: keys of S3 notifications are percent-encoded UTF-8.',
   ),
   E_FORMAT_UNKNOWN: domain(
     'The format could not be told from name and content.',
@@ -200,14 +212,37 @@ export const errorCatalogue = {
     'A message in the task queue is no task.',
     'Something else sends to this queue; the message ends in its dead-letter queue.',
   ),
+  E_CONFIGURATION: infrastructure(
+    'Variables of the environment that a function needs are missing or make no sense.',
+    'The message names all of them; docs/functions.md has their meaning.',
+    false,
+  ),
+  E_EVENT: domain(
+    'A function was called with an event that it does not know, or with an order that makes no sense.',
+    'The message names the field; docs/functions.md has every event of every function.',
+  ),
   E_TRIMMED: infrastructure(
     'Records are no longer in the stream: they are older than it keeps them.',
     'Run the objects again that they belong to; lengthen the retention of the stream.',
     false,
   ),
+  E_DEDUP_UNAVAILABLE: infrastructure(
+    'The store of keys (Redis) cannot be reached, did not answer in time, or refused.',
+    'Messages go on without it: the result store drops duplicates. Check address, network, password and memory of Redis.',
+  ),
   E_FRAME_CORRUPT: infrastructure(
     'A record is not a frame, or its digest does not match.',
     'Something else writes to this stream, or the record was damaged.',
+    false,
+  ),
+  E_CLAIM_MISSING: infrastructure(
+    'What was too large to travel, and was kept in the bucket instead, is not there any more.',
+    'Keep `claims/` longer than queues and streams keep what refers to it; dispatch the object again.',
+    false,
+  ),
+  E_CLAIM_CORRUPT: infrastructure(
+    'What was kept in the bucket because it was too large to travel has another digest now.',
+    'Something else writes under `claims/`; dispatch the object again.',
     false,
   ),
   E_FLOATING_WORK: infrastructure(
