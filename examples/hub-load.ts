@@ -1,5 +1,5 @@
 // When is which hub busy? Every leg counts at both of its ends: two messages a row.
-import { type AnyPipeline, countIf, count, definePipeline, distinct, sum } from 'sluice';
+import { type AnyPipeline, definePipeline } from 'sluice';
 import { flightColumns, LATE_AFTER_MINUTES, toLeg } from './model.ts';
 
 interface Visit {
@@ -25,12 +25,12 @@ export default definePipeline({
   partitionBy: (visit) => visit.hub,
   analyze: {
     groupBy: (visit) => visit.hub,
-    measures: {
+    measures: ({ count, countIf, distinct, sum }) => ({
       visits: count(),
-      departures: countIf((visit: Visit) => visit.kind === 'departure'),
-      lateArrivals: countIf((visit: Visit) => visit.kind === 'arrival' && visit.late),
-      connections: distinct((visit: Visit) => visit.otherEnd),
-      miles: sum((visit: Visit) => visit.miles),
-    },
+      departures: countIf((visit) => visit.kind === 'departure'),
+      lateArrivals: countIf((visit) => visit.kind === 'arrival' && visit.late),
+      connections: distinct((visit) => visit.otherEnd),
+      miles: sum((visit) => visit.miles),
+    }),
   },
 }) satisfies AnyPipeline;

@@ -1,6 +1,6 @@
 // How reliable is each lane of the network? Flights in, one answer a lane out.
-import { type AnyPipeline, count, countIf, definePipeline, max, mean, quantiles } from 'sluice';
-import { flightColumns, LATE_AFTER_MINUTES, type Leg, toLeg } from './model.ts';
+import { type AnyPipeline, definePipeline } from 'sluice';
+import { flightColumns, LATE_AFTER_MINUTES, toLeg } from './model.ts';
 
 const BUSY_LANE_FLIGHTS = 500;
 const LATE_SHARE_LIMIT = 0.3;
@@ -18,15 +18,15 @@ export default definePipeline({
   partitionBy: (leg) => leg.lane,
   analyze: {
     groupBy: (leg) => leg.lane,
-    measures: {
+    measures: ({ count, countIf, max, mean, quantiles }) => ({
       flights: count(),
-      late: countIf((leg: Leg) => leg.delay > LATE_AFTER_MINUTES),
-      lateShare: mean((leg: Leg) => (leg.delay > LATE_AFTER_MINUTES ? 1 : 0)),
-      meanDelay: mean((leg: Leg) => leg.delay),
-      delay: quantiles((leg: Leg) => leg.delay),
-      worst: max((leg: Leg) => leg.delay),
-      distance: max((leg: Leg) => leg.distance),
-    },
+      late: countIf((leg) => leg.delay > LATE_AFTER_MINUTES),
+      lateShare: mean((leg) => (leg.delay > LATE_AFTER_MINUTES ? 1 : 0)),
+      meanDelay: mean((leg) => leg.delay),
+      delay: quantiles((leg) => leg.delay),
+      worst: max((leg) => leg.delay),
+      distance: max((leg) => leg.distance),
+    }),
     findings: (lane, { flights, lateShare, delay }) => {
       if (flights < BUSY_LANE_FLIGHTS || lateShare === null || lateShare <= LATE_SHARE_LIMIT) return null;
       return {

@@ -4,7 +4,7 @@
 export { definePipeline } from './domain/pipeline.ts';
 export type { AnyPipeline, CsvOptions, Finding, Pipeline, PipelineDeclaration } from './domain/pipeline.ts';
 export { count, countIf, distinct, max, mean, min, quantiles, sum } from './domain/measure.ts';
-export type { Measure, Quantiles } from './domain/measure.ts';
+export type { Measure, MeasuresOf, Quantiles } from './domain/measure.ts';
 export type { Columns, ColumnType, RowOf } from './domain/columns.ts';
 export type { Limits } from './domain/limits.ts';
 export type { Row } from './domain/row.ts';

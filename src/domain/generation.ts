@@ -1,3 +1,4 @@
+import { defaultLimits } from './limits.ts';
 import type { AnyPipeline } from './pipeline.ts';
 import { columnNames, columnType } from './columns.ts';
 import type { MeasureKind, Measures } from './measure.ts';
@@ -23,12 +24,14 @@ export interface Generation {
 export function declaredData(pipeline: AnyPipeline, where: Where | undefined): string {
   const { source } = pipeline;
   const columns = source.columns;
+  const { keyHorizonMs, ...limits } = pipeline.limits;
   return canonicalJson({
     partitions: pipeline.partitions,
     partitioned: pipeline.partitionBy !== undefined,
     hash: 'murmur3-32',
     frames: pipeline.frames,
-    limits: pipeline.limits,
+    // The default is left out, because generations that are older than this limit do not have it.
+    limits: keyHorizonMs === defaultLimits.keyHorizonMs ? limits : pipeline.limits,
     source: {
       format: source.format,
       compression: source.compression,

@@ -113,3 +113,24 @@ export function quantiles<M = any>(of: (message: M) => number | Nullish): Measur
   return { kind: 'quantiles', parameters: { relativeAccuracy: 0.01 }, of };
 }
 /* oxlint-enable typescript/no-explicit-any */
+
+/** The measures, typed by the message that they read: what a `measures` that is a function is given. */
+export interface MeasuresOf<M> {
+  readonly count: () => Measure<unknown, number>;
+  readonly countIf: (condition: (message: M) => boolean) => Measure<M, number>;
+  readonly sum: (of: (message: M) => number | bigint | Nullish) => Measure<M, number>;
+  readonly mean: (of: (message: M) => number | bigint | Nullish) => Measure<M, number | null>;
+  readonly min: <V extends number | string | Date = number>(
+    of: (message: M) => V | Nullish,
+  ) => Measure<M, V | null>;
+  readonly max: <V extends number | string | Date = number>(
+    of: (message: M) => V | Nullish,
+  ) => Measure<M, V | null>;
+  readonly distinct: (
+    of: (message: M) => string | number | bigint | boolean | Date | Nullish,
+  ) => Measure<M, number>;
+  readonly quantiles: (of: (message: M) => number | Nullish) => Measure<M, Quantiles>;
+}
+
+// oxlint-disable-next-line typescript/no-explicit-any -- the same functions, whatever the message
+export const measuresOf: MeasuresOf<any> = { count, countIf, sum, mean, min, max, distinct, quantiles };

@@ -1,7 +1,7 @@
 import { checkPipeline } from './check-pipeline.ts';
 import type { Columns, RowOf } from './columns.ts';
 import { defaultLimits, type Limits } from './limits.ts';
-import type { Measure, Measures, MeasureValues } from './measure.ts';
+import { measuresOf, type Measure, type Measures, type MeasuresOf, type MeasureValues } from './measure.ts';
 import type { Row } from './row.ts';
 import type { StandardSchema } from './standard-schema.ts';
 import type { Where } from './where.ts';
@@ -88,7 +88,8 @@ export interface PipelineDeclaration<C extends Columns, Out, Output, A extends M
   readonly partitionBy?: (message: NoInfer<MessageOf<Output>>) => string | number | bigint;
   readonly analyze: {
     readonly groupBy: (message: NoInfer<MessageOf<Output>>) => string | number | bigint;
-    readonly measures: A;
+    /** By name. A function is given `count`, `sum`, … typed by the message. */
+    readonly measures: A | ((of: MeasuresOf<NoInfer<MessageOf<Output>>>) => A);
     readonly findings?: (
       group: string,
       measures: NoInfer<MeasureValues<A>>,
@@ -148,6 +149,8 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
 ): [Misfits<MessageOf<Output>, A>] extends [never]
   ? Pipeline<MessageOf<Output>, A>
   : MeasureReadsAnotherMessage<Misfits<MessageOf<Output>, A>> {
+  const { measures } = declaration.analyze ?? {};
+  const made = typeof measures === 'function' ? { measures: measures(measuresOf) } : undefined;
   const pipeline: AnyPipeline = {
     [PIPELINE]: true,
     name: declaration.name,
@@ -155,7 +158,10 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
     source: declaration.source,
     transform: declaration.transform as (row: Row) => unknown,
     partitionBy: declaration.partitionBy as AnyPipeline['partitionBy'],
-    analyze: declaration.analyze,
+    analyze: (made === undefined ? declaration.analyze : { ...declaration.analyze, ...made }) as Analyze<
+      unknown,
+      Measures
+    >,
     partitions: declaration.partitions ?? 32,
     frames: declaration.frames ?? 'packed',
     limits: { ...defaultLimits, ...declaration.limits },

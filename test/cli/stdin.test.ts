@@ -71,6 +71,12 @@ describe('sluice run --stdin', { timeout: 60_000 }, () => {
       'redrive',
       'shipments.ts',
     );
+    // Where in the pipe, not where in what happened to arrive together.
+    const shown = await scratch.json<{ failures: { message: string }[] }>('failures', 'list');
+    const at = Buffer.byteLength(`${line(a)}\n`);
+    expect(shown.answer.failures.map(({ message }) => message)).toContain(
+      `the row at byte ${at} is not JSON`,
+    );
     expect(answer.notRedrivable).toHaveLength(3);
     for (const { reason } of answer.notRedrivable) expect(reason).toContain('send it again');
     // A blank line is no message, and takes no number from those behind it.

@@ -2,6 +2,7 @@ import { type } from 'arktype';
 import * as v from 'valibot';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { z } from 'zod';
+import { declaredData } from '../../src/domain/generation.ts';
 import {
   count,
   countIf,
@@ -112,6 +113,53 @@ describe('the types of a pipeline', () => {
       },
     }) satisfies AnyPipeline;
     expect(true).toBe(true);
+  });
+
+  it('give measures the message, where they are a function', () => {
+    const pipeline = definePipeline({
+      name: 'typed',
+      version: 1,
+      source: { columns: { lane: 'string', delay: 'number' } },
+      transform: (row) => ({ lane: row.lane ?? '', delay: row.delay ?? 0 }),
+      analyze: {
+        groupBy: (message) => message.lane,
+        measures: (of) => ({
+          all: of.count(),
+          late: of.countIf((message) => {
+            expectTypeOf(message.delay).toEqualTypeOf<number>();
+            // @ts-expect-error no such field
+            return message.elsewhere === 1;
+          }),
+          last: of.max((message) => new Date(message.delay)),
+          delay: of.quantiles((message) => message.delay),
+        }),
+        findings: (_lane, values) => {
+          expectTypeOf(values.late).toEqualTypeOf<number>();
+          expectTypeOf(values.last).toEqualTypeOf<Date | null>();
+          expectTypeOf(values.delay).toEqualTypeOf<Quantiles>();
+          // @ts-expect-error no such measure
+          return values.early === 1 ? null : [];
+        },
+      },
+    }) satisfies AnyPipeline;
+    expect(Object.keys(pipeline.analyze.measures)).toEqual(['all', 'late', 'last', 'delay']);
+    const byObject = definePipeline({
+      name: 'typed',
+      version: 1,
+      source: { columns: { lane: 'string', delay: 'number' } },
+      transform: (row) => ({ lane: row.lane ?? '', delay: row.delay ?? 0 }),
+      analyze: {
+        groupBy: (message) => message.lane,
+        measures: {
+          all: count(),
+          late: countIf((message: { delay: number }) => message.delay > 1),
+          last: max((message: { delay: number }) => new Date(message.delay)),
+          delay: quantiles((message: { delay: number }) => message.delay),
+        },
+      },
+    }) satisfies AnyPipeline;
+    // The form is no part of what is declared: either goes on with what the other began.
+    expect(declaredData(pipeline, undefined)).toBe(declaredData(byObject, undefined));
   });
 
   it('give analyze the message: one, many, or none', () => {

@@ -32,4 +32,8 @@ export interface TaskQueueCapabilities {
   readonly maxBatchTasks: number;
   /** Tasks in one `receive`. */
   readonly maxReceiveTasks: number;
+  /** Visibility is rounded up to whole multiples of it, in milliseconds. Default 1. */
+  readonly visibilityStepMs?: number;
+  /** No task is hidden for longer, in milliseconds, whatever was asked for. Default: no bound. */
+  readonly maxVisibilityMs?: number;
 }

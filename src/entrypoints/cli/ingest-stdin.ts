@@ -122,37 +122,40 @@ async function* arrivedMessages(
     pathColumns: {},
   };
   let bytes = block.bytes.length;
-  for await (const batch of decoder.read(
-    inMemory(block.bytes),
-    { from: 0, to: null },
-    null,
-    options,
-    signal,
-  )) {
-    yield { bytes, messages: inOrder(batch, offset) };
+  const from = Math.floor(offset / pipeline.limits.sectionBytes);
+  for await (const batch of decoder.read(blockOfPipe(block), { from, to: null }, offset, options, signal)) {
+    yield { bytes, messages: inOrder(batch) };
     bytes = 0;
   }
 }
 
-function inMemory(bytes: Uint8Array): ObjectBytes {
+/** A block at its place in the pipe, so that faults tell where in the pipe they are. */
+function blockOfPipe({
+  bytes,
+  offset,
+}: {
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+}): ObjectBytes {
   return {
     key: 'pipe',
-    size: bytes.length,
+    size: offset + bytes.length,
     async *read(start, end) {
-      yield bytes.subarray(start, end);
+      const stretch = bytes.subarray(start - offset, end - offset);
+      if (stretch.length > 0) yield stretch;
     },
   };
 }
 
 /** Rows and faults of a batch in the order in which they came. */
-function inOrder(batch: RowBatch, offset: number): ArrivedMessage[] {
+function inOrder(batch: RowBatch): ArrivedMessage[] {
   const rows = batch.rows.map((row, index) => ({
     at: batch.coordinates[index] as number,
     message: { key: null, time: null, row },
   }));
   const faults = batch.faults.map((fault) => ({
     at: fault.coordinate,
-    message: { key: null, time: null, fault: { ...fault, coordinate: offset + fault.coordinate } },
+    message: { key: null, time: null, fault },
   }));
   return [...rows, ...faults].sort((a, b) => a.at - b.at).map(({ message }) => message);
 }
