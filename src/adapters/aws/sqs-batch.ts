@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { InfrastructureError, isSluiceError } from '../../domain/errors.ts';
-import type { Clock, Random } from '../../domain/ports/ambient.ts';
-import { backoffMs, defaultRetry, type RetryPolicy } from '../../domain/retry.ts';
+import { defaultRetry, type RetryPolicy } from '../../domain/retry.ts';
 import type { ClaimCheck } from './claim-check.ts';
 import { inParallel } from './in-parallel.ts';
+import { backOff, type RetryPorts } from './retrying.ts';
 import type { SqsCalls } from './sqs-client.ts';
 
 /** Messages in one request, at most. */
@@ -22,10 +22,8 @@ export interface QueueMessage {
   readonly attributes?: Readonly<Record<string, string>>;
 }
 
-export interface SqsSenderPorts {
+export interface SqsSenderPorts extends RetryPorts {
   readonly calls: Pick<SqsCalls, 'sendBatch'>;
-  readonly clock: Clock;
-  readonly random: Random;
   /** Where bodies go that are over the limit; whoever receives redeems them. */
   readonly claims: Pick<ClaimCheck, 'check'>;
 }
@@ -75,19 +73,16 @@ export class SqsSender {
   }
 
   async #sendBatch(batch: readonly QueueMessage[], signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#ports;
     let left = batch;
     for (let tries = 1; ; tries++) {
       const { rejected, message } = await this.#try(left, signal);
       if (rejected.length === 0) return;
-      if (tries >= this.#retry.attempts) {
-        throw new InfrastructureError(
-          `the queue refused ${rejected.length} messages ${tries} times: ${message}`,
-          { code: 'E_QUEUE_REJECTED' },
-        );
-      }
       left = rejected;
-      await clock.sleep(backoffMs(this.#retry, tries, random.next()), signal);
+      const refusal = new InfrastructureError(
+        `the queue refused ${rejected.length} messages ${tries} times: ${message}`,
+        { code: 'E_QUEUE_REJECTED' },
+      );
+      await backOff(refusal, tries, this.#ports, this.#retry, signal);
     }
   }
 
