@@ -719,9 +719,9 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
 
     const keyed = (
       keys: readonly string[],
-      fields: { generation?: string; source?: string; failing?: string } = {},
+      fields: { generation?: string; source?: string; failing?: string; at?: number } = {},
     ) => {
-      const { generation = GENERATION, source = 'pipe', failing } = fields;
+      const { generation = GENERATION, source = 'pipe', failing, at = 60 } = fields;
       const fold = (isNew: readonly boolean[]) => {
         const fresh = keys.filter((_, i) => isNew[i]);
         const good = fresh.filter((key) => key !== failing);
@@ -734,7 +734,7 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
           totals: rowTotals({ rows: fresh.length, transformed: good.length, failed, messages: good.length }),
         };
       };
-      return store.applyKeyed({ generation, run: 'run-1', build: 'A', source, keys, at: 60, fold }, signal);
+      return store.applyKeyed({ generation, run: 'run-1', build: 'A', source, keys, at, fold }, signal);
     };
 
     describe('messages from elsewhere', () => {
@@ -807,6 +807,43 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         expect(await store.keyedSources(GENERATION, signal)).toEqual([]);
         expect((await keyed(['a'])).isNew).toEqual([true]);
         expect(await groups()).toEqual({ a: 1 });
+      });
+    });
+
+    describe('keys of messages from elsewhere', () => {
+      it('are forgotten once they were applied before a time; totals and groups stay', async () => {
+        await store.declare(other, signal);
+        await keyed(['a', '', 'b'], { at: 60 });
+        await keyed(['a', 'c'], { at: 61 });
+        await keyed(['a'], { at: 50, source: 'earlier' });
+        await keyed(['a'], { at: 50, generation: other.id });
+        const before = [await groups(), await store.keyedSources(GENERATION, signal)];
+        expect(await store.purgeKeys(GENERATION, 50, signal)).toBe(0);
+        expect(await store.purgeKeys('nobody@1', 90, signal)).toBe(0);
+        expect(await store.purgeKeys(GENERATION, 61, signal)).toBe(4);
+        expect([await groups(), await store.keyedSources(GENERATION, signal)]).toEqual(before);
+        expect((await keyed(['a', 'c'])).isNew).toEqual([true, false]);
+        expect((await keyed(['a'], { source: 'earlier' })).isNew).toEqual([true]);
+        expect((await keyed(['a'], { generation: other.id })).isNew).toEqual([false]);
+      });
+
+      it('are forgotten however many there are', async () => {
+        const many = Array.from({ length: 12_345 }, (_, i) => `k${i}`);
+        const batch = { generation: GENERATION, run: 'run-1', build: 'A', source: 'pipe' };
+        const fold = () => ({ effects: nothing, totals: rowTotals({}) });
+        await store.applyKeyed({ ...batch, keys: many, at: 1, fold }, signal);
+        await store.applyKeyed({ ...batch, keys: ['k', 'l'], at: 2, fold }, signal);
+        expect(await store.purgeKeys(GENERATION, 2, signal)).toBe(many.length);
+        expect(await store.purgeKeys(GENERATION, 2, signal)).toBe(0);
+        expect((await keyed(['k', 'k1', 'l'])).isNew).toEqual([false, true, false]);
+      });
+
+      it('bind the declaration also when they are forgotten', async () => {
+        await keyed(['a']);
+        await store.purgeKeys(GENERATION, 1_000, signal);
+        await expect(store.declare({ ...lanes, fingerprint: 'f2' }, signal)).rejects.toMatchObject({
+          code: 'E_PIPELINE_CHANGED',
+        });
       });
     });
 
@@ -1198,6 +1235,7 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
       const calls: (() => Promise<unknown>)[] = [
         () => store.declare(other, aborted),
         () => store.purge(GENERATION, aborted),
+        () => store.purgeKeys(GENERATION, 1_000, aborted),
         () =>
           store.saveRun(
             { id: 'r', generation: GENERATION, build: 'A', startedAt: 1, finishedAt: null, report: null },

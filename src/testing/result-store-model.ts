@@ -39,6 +39,7 @@ type Step =
   | { readonly do: 'open'; readonly object: number; readonly whole: boolean }
   | { readonly do: 'keyed'; readonly keys: readonly number[] }
   | { readonly do: 'purge' }
+  | { readonly do: 'purge-keys'; readonly ago: number }
   | { readonly do: 'reopen' };
 
 type RecordVariant = 'true' | 'other-digest' | 'one-frame-less' | 'ends-here';
@@ -68,10 +69,16 @@ class Model {
   }[] = [];
   records: { object: number; digest: string; record: SectionRecord }[] = [];
   redrives: { failure: Failure; groups: Readonly<Record<string, number>>; messages: number }[] = [];
+  /** Every key as often as it was applied. */
   keys: string[] = [];
+  /** When the keys that are not forgotten were applied. */
+  remembered = new Map<string, number>();
+  /** How many batches of keys came. */
+  time = 0;
   failures: { failure: Failure; state: 'open' | 'closed' | 'settled'; attempts: number }[] = [];
   /** Whether records were accepted that are not the true ones: then nothing needs to balance. */
   misled = false;
+  hasForgotten = false;
 
   constructor(world: World) {
     this.world = world;
@@ -250,14 +257,24 @@ class Model {
     return groups;
   }
 
+  /** How many keys are forgotten. What was forgotten can be applied again, and then nothing needs to balance. */
+  purgeKeys(before: number): number {
+    const old = [...this.remembered].filter(([, at]) => at < before);
+    for (const [key] of old) this.remembered.delete(key);
+    this.hasForgotten ||= old.length > 0;
+    return old.length;
+  }
+
   forget(): void {
     this.planned = [];
     this.frames = [];
     this.records = [];
     this.redrives = [];
     this.keys = [];
+    this.remembered.clear();
     this.failures = [];
     this.misled = false;
+    this.hasForgotten = false;
   }
 }
 
@@ -435,6 +452,10 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('keyed' as const), keys: fc.array(fc.nat(7), { maxLength: 5 }) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('purge-keys' as const), ago: fc.integer({ min: -1, max: 2 }) }),
+  },
   { weight: 1, arbitrary: fc.constantFrom<Step>({ do: 'purge' }, { do: 'reopen' }, { do: 'reopen' }) },
 );
 
@@ -531,6 +552,11 @@ class History {
         await this.store.purge(GENERATION, signal);
         await this.declare();
         return model.forget();
+      case 'purge-keys': {
+        const before = model.time - step.ago;
+        expect(await this.store.purgeKeys(GENERATION, before, signal)).toBe(model.purgeKeys(before));
+        return;
+      }
       case 'reopen':
         return;
     }
@@ -578,7 +604,7 @@ class History {
       ...model.counts(({ position }) => position.kind === 'key', applied),
     };
     if (sources.length > 0 || model.keys.length > 0) expect(sources).toEqual([totals]);
-    expect(sources.every((source) => reconcileKeyed(source).balances)).toBe(true);
+    if (!model.hasForgotten) expect(sources.every((source) => reconcileKeyed(source).balances)).toBe(true);
   }
 
   #effects({ groups, failures }: Content): Effects {
@@ -714,7 +740,7 @@ class History {
       model: this.#model,
       effectsOf: (content: Content) => this.#effects(content),
     };
-    const fresh = keys.map((key, i) => !model.keys.includes(key) && keys.indexOf(key) === i);
+    const fresh = keys.map((key, i) => !model.remembered.has(key) && keys.indexOf(key) === i);
     const added = keys.filter((_, i) => fresh[i]);
     const fold = (isNew: readonly boolean[]) => {
       const news = keys.filter((_, i) => isNew[i]);
@@ -726,9 +752,11 @@ class History {
         totals: keyedTotals(news),
       };
     };
-    const batch = { generation: GENERATION, run: 'run', build: 'A', source: SOURCE, keys, at: 1, fold };
+    const at = model.time++;
+    const batch = { generation: GENERATION, run: 'run', build: 'A', source: SOURCE, keys, at, fold };
     expect((await this.store.applyKeyed(batch, signal)).isNew).toEqual(fresh);
     model.keys.push(...added);
+    for (const key of added) model.remembered.set(key, at);
     for (const failure of added.flatMap(keyedFailures)) model.open(failure);
   }
 }

@@ -22,7 +22,12 @@ export interface GenerationData {
 export function isUntouched({ objects, sources }: GenerationData): boolean {
   const touched = ({ complete, sections, counts }: ObjectData) =>
     complete || sections.size > 0 || counts.applied > 0;
-  return ![...objects.values()].some(touched) && [...sources.values()].every(({ keys }) => keys.size === 0);
+  return (
+    ![...objects.values()].some(touched) &&
+    [...sources.values()].every(
+      ({ keys, counts }) => keys.size === 0 && counts.rows === 0 && counts.applied === 0,
+    )
+  );
 }
 
 export interface ObjectData {

@@ -106,6 +106,15 @@ export class InMemoryResultStore implements ResultStore {
     for (const run of this.#runs.values()) if (run.generation === generation) this.#runs.delete(run.id);
   }
 
+  async purgeKeys(generation: string, appliedBefore: number, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    let forgotten = 0;
+    for (const { keys } of this.#generations.get(generation)?.sources.values() ?? []) {
+      for (const [key, appliedAt] of keys) if (appliedAt < appliedBefore && keys.delete(key)) forgotten += 1;
+    }
+    return forgotten;
+  }
+
   async saveRun(run: RunRecord, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#runs.set(run.id, { ...run });

@@ -40,6 +40,7 @@ function isUntouched(connection: Connection, id: number): boolean {
   const { touched } = connection.get<{ touched: number }>(
     `SELECT EXISTS (SELECT 1 FROM objects WHERE generation_id = ?1 AND (complete = 1 OR applied > 0))
          OR EXISTS (SELECT 1 FROM sections JOIN objects ON objects.id = object_id WHERE generation_id = ?1)
+         OR EXISTS (SELECT 1 FROM sources WHERE generation_id = ?1 AND (rows > 0 OR applied > 0))
          OR EXISTS (SELECT 1 FROM keys JOIN sources ON sources.id = source_id WHERE generation_id = ?1) AS touched`,
     id,
   ) as { touched: number };

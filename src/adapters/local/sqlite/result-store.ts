@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, InfrastructureError } from '../../../domain/errors.ts';
 import type { Failure } from '../../../domain/failure.ts';
 import type { Generation } from '../../../domain/generation.ts';
@@ -34,7 +34,7 @@ import { Connection } from './connection.ts';
 import { isBusy, storeError } from './errors.ts';
 import { openFailures } from './failures.ts';
 import { declare, purge, readGenerations, readRun, readRuns, saveRun } from './generations.ts';
-import { applyKeyed } from './keyed.ts';
+import { applyKeyed, keySources, purgeNextKeys } from './keyed.ts';
 import { planObjects } from './plan.ts';
 import { publish } from './publish.ts';
 import {
@@ -125,6 +125,21 @@ class SqliteResultStore implements ResultStore {
 
   async purge(generation: string, signal: AbortSignal): Promise<void> {
     this.#write(signal, (connection) => purge(connection, generation));
+  }
+
+  async purgeKeys(generation: string, appliedBefore: number, signal: AbortSignal): Promise<number> {
+    let forgotten = 0;
+    for (const source of this.#read(signal, (connection) => keySources(connection, generation))) {
+      let after: string | undefined;
+      for (let ended = false; !ended; await breathe()) {
+        const walk = this.#write(signal, (connection) =>
+          purgeNextKeys(connection, source, after, appliedBefore),
+        );
+        ({ ended, last: after } = walk);
+        forgotten += walk.forgotten;
+      }
+    }
+    return forgotten;
   }
 
   async saveRun(run: RunRecord, signal: AbortSignal): Promise<void> {
