@@ -20,6 +20,7 @@ import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts
 import { FrameSender } from '../frames/frame-sender.ts';
 import { createRowTransformer } from '../transform/row-transformer.ts';
 import { encodeValue } from '../values/value-writer.ts';
+import { GuardedDedup } from './guarded-dedup.ts';
 import { neededOf } from './needed-columns.ts';
 
 export interface IngestPorts {
@@ -66,6 +67,8 @@ const DEFAULT_LEASE_MS = 60_000;
  *     claim ──▶ transform ──▶ put ──▶ commit
  *                               └─ put failed ──▶ release: whoever gets the message next goes on at once
  *
+ * Without the store of keys it goes on as if every key were new: see `GuardedDedup`.
+ *
  * @throws InfrastructureError the messages can be given again: those that went through are duplicates then
  */
 export async function ingest(
@@ -76,7 +79,8 @@ export async function ingest(
   const { signal } = context;
   const entries = new EntryMaker(context);
   const made = arrived.map((message) => entries.make(message));
-  const claims = await ports.dedup.claim(
+  const dedup = new GuardedDedup(ports);
+  const claims = await dedup.claim(
     made.map(({ entry }) => dedupKey(entry.key, context)),
     context.leaseMs ?? DEFAULT_LEASE_MS,
     signal,
@@ -95,10 +99,10 @@ export async function ingest(
   try {
     await sender.send(await Promise.all(framesOf(toSend, context).map(packFrame)));
   } catch (thrown) {
-    await release(mine, ports, signal);
+    if (!signal.aborted) await dedup.release(mine, signal);
     throw thrown;
   }
-  await ports.dedup.commit(mine, signal);
+  await dedup.commit(mine, signal);
   sender.assertIdle();
   count(toSend, outcomes, ports.metrics);
   return outcomes;
@@ -107,15 +111,6 @@ export async function ingest(
 /** Sources and generations share a store of keys, and have the same keys for other messages. */
 function dedupKey(key: string, { generation, source }: IngestContext): string {
   return JSON.stringify([generation, source, key]);
-}
-
-/** What cannot be given back ends with its lease; the caller has to hear why nothing was put. */
-async function release(claims: readonly Claim[], ports: IngestPorts, signal: AbortSignal): Promise<void> {
-  try {
-    await ports.dedup.release(claims, signal);
-  } catch (thrown) {
-    ports.log.warn({ keys: claims.length }, `claims were not given back: ${messageOf(thrown)}`);
-  }
 }
 
 interface SizedEntry {

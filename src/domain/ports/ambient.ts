@@ -37,6 +37,8 @@ export type Counter =
   | 'framesApplied'
   | 'applied'
   | 'duplicates'
+  /** Keys of messages from elsewhere that were not claimed, committed or released because the store of keys failed. */
+  | 'dedupUnavailable'
   | 'stale'
   | 'failuresOpened'
   | 'failuresClosed'
