@@ -15,7 +15,7 @@ const MIB = 1024 * 1024;
 /** Records in one PutRecords request. */
 const MAX_REQUEST_RECORDS = 500;
 /** Data and keys of one PutRecords request, in bytes. */
-const MAX_REQUEST_BYTES = 10 * MIB;
+export const MAX_REQUEST_BYTES = 10 * MIB;
 
 /** What a stream takes as one record unless it is set up otherwise, and at most, key included, in bytes. */
 export const DEFAULT_STREAM_RECORD_BYTES = MIB;
@@ -43,6 +43,8 @@ export interface KinesisRecordSinkOptions {
   readonly partitions: number;
   /** What the stream takes as one record, key included, in bytes: 1 MiB (default) to 10 MiB. */
   readonly streamRecordBytes?: number;
+  /** Data and keys of one PutRecords request, in bytes. Default 10 MiB; twins of Kinesis may take less. */
+  readonly maxRequestBytes?: number;
   /** What goes by claim check at most, in bytes. Default 64 MiB. */
   readonly maxClaimedBytes?: number;
 }
@@ -60,6 +62,7 @@ export class KinesisRecordSink implements RecordSink {
   readonly #streamName: string;
   readonly #partitions: number;
   readonly #streamRecordBytes: number;
+  readonly #maxRequestBytes: number;
 
   constructor(ports: KinesisRecordSinkPorts, options: KinesisRecordSinkOptions) {
     this.#ports = ports;
@@ -69,6 +72,7 @@ export class KinesisRecordSink implements RecordSink {
       MAX_STREAM_RECORD_BYTES,
       options.streamRecordBytes ?? DEFAULT_STREAM_RECORD_BYTES,
     );
+    this.#maxRequestBytes = options.maxRequestBytes ?? MAX_REQUEST_BYTES;
     const maxClaimedBytes = options.maxClaimedBytes ?? MAX_CLAIMED_BYTES;
     this.capabilities = {
       maxRecordBytes: maxClaimedBytes,
@@ -88,7 +92,7 @@ export class KinesisRecordSink implements RecordSink {
     const entries = await this.#entriesOf(records, outcomes, signal);
     let answered = entries.length < records.length;
     let lost: unknown;
-    for (const request of requestsOf(entries)) {
+    for (const request of requestsOf(entries, this.#maxRequestBytes)) {
       try {
         const said = await this.#ports.calls.putRecords(
           this.#streamName,
@@ -188,13 +192,13 @@ function failedBy(thrown: unknown): PutOutcome {
 }
 
 /** As many in each request as both limits allow. */
-function requestsOf(entries: readonly PlacedEntry[]): PlacedEntry[][] {
+function requestsOf(entries: readonly PlacedEntry[], maxBytes: number): PlacedEntry[][] {
   const requests: PlacedEntry[][] = [];
   let bytes = 0;
   for (const placed of entries) {
     const open = requests.at(-1);
     const size = entryBytes(placed.entry);
-    if (open !== undefined && open.length < MAX_REQUEST_RECORDS && bytes + size <= MAX_REQUEST_BYTES) {
+    if (open !== undefined && open.length < MAX_REQUEST_RECORDS && bytes + size <= maxBytes) {
       open.push(placed);
       bytes += size;
     } else {
