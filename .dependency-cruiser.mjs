@@ -7,6 +7,7 @@ const libraries = {
   'hyparquet-writer': '^src/entrypoints/cli/',
   pino: '^src/adapters/local/',
   commander: '^src/entrypoints/cli/',
+  esbuild: '^src/entrypoints/cli/build/',
   'string-width': '^src/entrypoints/cli/terminal/',
   'chart.js': '^src/entrypoints/cli/report/',
 };

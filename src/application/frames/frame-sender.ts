@@ -19,6 +19,15 @@ export interface FrameSenderOptions {
   readonly stopAt?: number;
 }
 
+/** What a use case gives its sender. */
+export function sendingOf(
+  { signal, deadline }: { readonly signal: AbortSignal; readonly deadline?: number },
+  { sink, clock, random, metrics }: Pick<FrameSenderOptions, 'sink' | 'clock' | 'random' | 'metrics'>,
+): FrameSenderOptions {
+  const options = { sink, clock, random, metrics, signal };
+  return deadline === undefined ? options : { ...options, stopAt: deadline };
+}
+
 /** Frames are shared out over parallel puts from so many bytes a put on: below it, a round trip costs more than the bytes. */
 const SHARED_FROM_BYTES = 1024 * 1024;
 

@@ -17,7 +17,7 @@ import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.t
 import type { RowFault } from '../formats/decoder.ts';
 import { createRowShaper, type RowShaper } from '../formats/row-shaper.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
-import { FrameSender } from '../frames/frame-sender.ts';
+import { FrameSender, sendingOf } from '../frames/frame-sender.ts';
 import { createRowTransformer } from '../transform/row-transformer.ts';
 import { encodeValue } from '../values/value-writer.ts';
 import { GuardedDedup } from './guarded-dedup.ts';
@@ -43,6 +43,8 @@ export interface IngestContext {
   readonly where: Where | undefined;
   /** How long a claim keeps others away, in milliseconds. Default 60,000. */
   readonly leaseMs?: number;
+  /** Milliseconds since 1970 after which nothing is put any more: `E_DEADLINE`; default: none. */
+  readonly deadline?: number;
   readonly signal: AbortSignal;
 }
 
@@ -95,7 +97,7 @@ export async function ingest(
     toSend.push(sized);
     return 'sent';
   });
-  const sender = new FrameSender({ ...ports, signal });
+  const sender = new FrameSender(sendingOf(context, ports));
   try {
     await sender.send(await Promise.all(framesOf(toSend, context).map(packFrame)));
   } catch (thrown) {

@@ -1,7 +1,7 @@
 import { murmur3 } from '../../domain/hash.ts';
 import type { FailureRecord } from '../../domain/ports/result-store.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
-import { FrameSender } from '../frames/frame-sender.ts';
+import { FrameSender, sendingOf } from '../frames/frame-sender.ts';
 import { settle, type RedriveContext, type RedrivePorts, type Settlement, type Unsettled } from './settle.ts';
 
 export type { RedriveContext, RedrivePorts };
@@ -28,7 +28,7 @@ export async function redrive(
   ports: RedrivePorts,
 ): Promise<RedriveSummary> {
   const notRedrivable: Unsettled[] = [];
-  const sender = new FrameSender({ ...ports, signal: context.signal });
+  const sender = new FrameSender(sendingOf(context, ports));
   let sent = 0;
   let outbox: FrameDraft[] = [];
   let outboxBytes = 0;

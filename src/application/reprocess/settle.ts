@@ -28,6 +28,8 @@ export interface RedriveContext {
   readonly pipeline: AnyPipeline;
   readonly build: string;
   readonly run: string;
+  /** Milliseconds since 1970 after which nothing is put any more: `E_DEADLINE`; default: none. */
+  readonly deadline?: number;
   readonly signal: AbortSignal;
 }
 

@@ -10,7 +10,7 @@ import type { Task } from '../../domain/section.ts';
 import { failureOfObject } from '../failures/describe-failure.ts';
 import type { RowBatch, RowFault, SectionEnd } from '../formats/decoder.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
-import { FrameSender } from '../frames/frame-sender.ts';
+import { FrameSender, sendingOf } from '../frames/frame-sender.ts';
 import { createMessageEncoding } from '../frames/message-encoding.ts';
 import { openObject } from '../reading/open-object.ts';
 import { createRowTransformer } from './row-transformer.ts';
@@ -31,6 +31,8 @@ export interface TransformContext {
   readonly build: string;
   /** Milliseconds since 1970 after which no further section is begun; default: none. */
   readonly stopAt?: number;
+  /** Milliseconds since 1970 after which nothing is put any more: `E_DEADLINE`; default: none. */
+  readonly deadline?: number;
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +54,7 @@ export async function transformTask(
       code: 'E_OTHER_BUILD',
     });
   }
-  const sender = new FrameSender({ ...ports, signal: context.signal });
+  const sender = new FrameSender(sendingOf(context, ports));
   try {
     await transformSections(task, sender, context, ports);
   } catch (thrown) {

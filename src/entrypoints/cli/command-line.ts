@@ -2,6 +2,7 @@ import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
 import { DomainError, InfrastructureError, messageOf } from '../../domain/errors.ts';
 import { isBrokenPipe } from './broken-pipe.ts';
+import { buildCommand } from './commands/build.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -51,6 +52,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     resultsCommand,
     findingsCommand,
     reconcileCommand,
+    buildCommand,
   ]) {
     program.addCommand(
       inheriting(

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isInNodeModules } from './installed-packages.ts';
+import { SLUICE_ROOT, sluiceEntries } from './sluice-entries.ts';
 
 /** What importing a file of the user's loaded, apart from Sluice itself. */
 export interface UserModules {
@@ -12,15 +13,6 @@ export interface UserModules {
   /** Paths of the modules that these import from installed packages. */
   readonly packageModules: ReadonlySet<string>;
 }
-
-/** `src/` in the repository, `dist/` in the package; both are laid out alike. */
-const SLUICE_ROOT = new URL('../../', import.meta.url).href;
-const EXTENSION = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-const SLUICE_ENTRIES: Readonly<Record<string, string>> = {
-  sluice: `${SLUICE_ROOT}index${EXTENSION}`,
-  'sluice/in-memory': `${SLUICE_ROOT}entrypoints/in-memory/index${EXTENSION}`,
-  'sluice/testing': `${SLUICE_ROOT}testing/index${EXTENSION}`,
-};
 
 /** Node keeps every module that this process imported, under its URL; so this counts for the process, too. */
 let imports = 0;
@@ -48,7 +40,7 @@ export async function importUserModules(path: string): Promise<UserModules> {
   const hooks = registerHooks({
     resolve(specifier, context, nextResolve) {
       const parent = context.parentURL;
-      const sluice = SLUICE_ENTRIES[specifier];
+      const sluice = sluiceEntries.get(specifier);
       if (sluice !== undefined && !parent?.startsWith(SLUICE_ROOT))
         return { url: sluice, shortCircuit: true };
 

@@ -1,0 +1,70 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { DomainError, InfrastructureError, messageOf } from '../../../domain/errors.ts';
+import { loadPipeline } from '../load-pipeline.ts';
+import { sluiceVersion } from '../sluice-version.ts';
+import { bundleFunction } from './bundle-function.ts';
+import {
+  functionNames,
+  MANIFEST_FILE,
+  type BuildManifest,
+  type BuiltFunction,
+  type FunctionName,
+} from './manifest.ts';
+
+const gzipped = promisify(gzip);
+
+/**
+ * Builds the functions of a pipeline into a folder: `<function>/index.mjs` with its source map, and `manifest.json`.
+ *
+ * @param file the pipeline file
+ * @throws DomainError `E_PIPELINE_INVALID` where the file is no pipeline, or cannot be bundled
+ * @throws InfrastructureError `E_OUTPUT`
+ */
+export async function buildPipeline(file: string, outFolder: string): Promise<BuildManifest> {
+  const { pipeline, build, path: pipelineFile } = await loadPipeline(file);
+  const functions: Partial<Record<FunctionName, BuiltFunction>> = {};
+  for (const name of functionNames) {
+    const outFile = path.join(outFolder, name, 'index.mjs');
+    const source = { name, pipeline: pipelineFile, build, format: pipeline.source.format };
+    let packages: readonly string[];
+    try {
+      packages = await bundleFunction(source, path.resolve(outFile));
+    } catch (thrown) {
+      throw new DomainError(`${file} cannot be bundled: ${messageOf(thrown)}`, {
+        code: 'E_PIPELINE_INVALID',
+        cause: thrown,
+      });
+    }
+    const bundle = await readFile(outFile);
+    functions[name] = {
+      file: `${name}/index.mjs`,
+      handler: 'index.handler',
+      bytes: bundle.length,
+      gzipBytes: (await gzipped(bundle)).length,
+      packages,
+    };
+  }
+  const manifest: BuildManifest = {
+    pipeline: pipeline.name,
+    version: pipeline.version,
+    build,
+    sluice: sluiceVersion(),
+    partitions: pipeline.partitions,
+    maxFrameBytes: pipeline.limits.maxFrameBytes,
+    keyed: pipeline.source.id !== undefined,
+    functions: functions as Record<FunctionName, BuiltFunction>,
+  };
+  try {
+    await mkdir(outFolder, { recursive: true });
+    await writeFile(path.join(outFolder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  } catch (thrown) {
+    throw new InfrastructureError(`${outFolder} cannot be written: ${messageOf(thrown)}`, {
+      code: 'E_OUTPUT',
+      cause: thrown,
+    });
+  }
+  return manifest;
+}
