@@ -94,10 +94,9 @@ class ShardReader {
       return await this.#ports.calls.shardIterator(streamName, shardId, this.#place, this.#signal);
     } catch (thrown) {
       const name = serviceNameOf(thrown);
-      // The number is of another life of the stream; or the shard was closed so long ago that it is gone.
-      const gone =
-        name === 'InvalidArgumentException' ||
-        (name === 'ResourceNotFoundException' && thrown instanceof Error && said(thrown).includes(shardId));
+      // The number is of another life of the stream; or the shard was closed so long ago that it is gone. Kinesis says the
+      // same of a stream that is gone, and so are its records.
+      const gone = name === 'InvalidArgumentException' || name === 'ResourceNotFoundException';
       throw gone ? trimmed(this.#range, thrown) : thrown;
     }
   }
@@ -106,10 +105,6 @@ class ShardReader {
 /** What the service called the error under ours. */
 function serviceNameOf(thrown: unknown): string | undefined {
   return thrown instanceof Error ? nameOf(thrown.cause) : undefined;
-}
-
-function said({ cause }: Error): string {
-  return cause instanceof Error ? cause.message : '';
 }
 
 function trimmed({ streamName, shardId, from, to }: ShardRange, cause?: unknown): InfrastructureError {

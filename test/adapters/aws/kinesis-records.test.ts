@@ -165,7 +165,7 @@ describe('readShardRange', () => {
     expect(await readAll(range)).toMatchObject({ numbers: [], thrown: { code: 'E_TRIMMED' } });
   });
 
-  it('tells a shard that is gone from a stream that is not there', async () => {
+  it('says the same of what is gone with its shard or its stream', async () => {
     const { streamName, records } = await streamOf(1);
     const range = rangeOf(streamName, records, 0, 0);
     expect((await readAll({ ...range, shardId: 'shardId-000000000077' })).thrown).toMatchObject({
@@ -178,7 +178,21 @@ describe('readShardRange', () => {
       code: 'E_TRIMMED',
     });
     expect((await readAll({ ...range, streamName: 'no-such-stream' })).thrown).toMatchObject({
-      code: 'E_RESOURCE_MISSING',
+      code: 'E_TRIMMED',
+    });
+  });
+
+  it('throws what does not pass as it is', async () => {
+    const { streamName, records } = await streamOf(1);
+    const denied: Pick<KinesisCalls, 'shardIterator' | 'getRecords'> = {
+      ...calls,
+      getRecords: async () => {
+        throw new InfrastructureError('denied', { code: 'E_ACCESS_DENIED' });
+      },
+    };
+    expect(await readAll(rangeOf(streamName, records, 0, 0), denied)).toMatchObject({
+      thrown: { code: 'E_ACCESS_DENIED' },
+      waits: [],
     });
   });
 });
