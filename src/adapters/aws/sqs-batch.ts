@@ -30,6 +30,8 @@ export interface SqsSenderPorts extends RetryPorts {
 
 export interface SqsSenderOptions {
   readonly queueUrl: string;
+  /** One message, and all of one request, in bytes. Default 1 MiB. */
+  readonly maxBatchBytes?: number;
   /** Default: 8 tries of each message. */
   readonly retry?: RetryPolicy;
 }
@@ -42,11 +44,13 @@ export interface SqsSenderOptions {
 export class SqsSender {
   readonly #ports: SqsSenderPorts;
   readonly #queueUrl: string;
+  readonly #maxBatchBytes: number;
   readonly #retry: RetryPolicy;
 
-  constructor(ports: SqsSenderPorts, { queueUrl, retry }: SqsSenderOptions) {
+  constructor(ports: SqsSenderPorts, { queueUrl, maxBatchBytes, retry }: SqsSenderOptions) {
     this.#ports = ports;
     this.#queueUrl = queueUrl;
+    this.#maxBatchBytes = maxBatchBytes ?? MAX_BATCH_BYTES;
     this.#retry = retry ?? defaultRetry;
   }
 
@@ -60,14 +64,14 @@ export class SqsSender {
     signal.throwIfAborted();
     const fitting: QueueMessage[] = [];
     for (const message of messages) fitting.push(await this.#fitted(message, signal));
-    await inParallel(packBatches(fitting), PARALLEL_REQUESTS, signal, (batch, stop) =>
+    await inParallel(packBatches(fitting, this.#maxBatchBytes), PARALLEL_REQUESTS, signal, (batch, stop) =>
       this.#sendBatch(batch, stop),
     );
   }
 
   /** A body over the limit is kept elsewhere; what travels is the claim to it. */
   async #fitted(message: QueueMessage, signal: AbortSignal): Promise<QueueMessage> {
-    if (messageBytes(message) <= MAX_BATCH_BYTES) return message;
+    if (messageBytes(message) <= this.#maxBatchBytes) return message;
     const claim = await this.#ports.claims.check(Buffer.from(message.body, 'utf8'), signal);
     return { ...message, body: Buffer.from(claim).toString('utf8') };
   }
@@ -117,13 +121,16 @@ export class SqsSender {
 }
 
 /** Messages in their order, as many in each request as both limits allow. A message over the limit stands alone. */
-export function packBatches(messages: readonly QueueMessage[]): readonly (readonly QueueMessage[])[] {
+export function packBatches(
+  messages: readonly QueueMessage[],
+  maxBytes = MAX_BATCH_BYTES,
+): readonly (readonly QueueMessage[])[] {
   const batches: QueueMessage[][] = [];
   let open: QueueMessage[] = [];
   let openBytes = 0;
   for (const message of messages) {
     const bytes = messageBytes(message);
-    if (open.length > 0 && (open.length >= MAX_BATCH_MESSAGES || openBytes + bytes > MAX_BATCH_BYTES)) {
+    if (open.length > 0 && (open.length >= MAX_BATCH_MESSAGES || openBytes + bytes > maxBytes)) {
       batches.push(open);
       open = [];
       openBytes = 0;

@@ -1,6 +1,7 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { InfrastructureError } from '../../domain/errors.ts';
+import { ledgerLine } from '../../domain/ledger-line.ts';
 import type { ErrorRouter, RoutedFailure } from '../../domain/ports/error-router.ts';
 
 const NEWLINE = 10;
@@ -14,10 +15,8 @@ export interface FailureLedgerOptions {
 }
 
 /**
- * Failures as JSON Lines, one object a line, in `failures/pipeline=<name>/yyyy=…/mm=…/dd=…/<run>.jsonl` (the day is the
- * failure's, in UTC). Fields: `id, at, pipeline, version, generation, run, build, route, stage, code, message, rows`, then `object: { bucket, key,
- * version, size }` and `coordinate`, or `source` and `key`, then `output`, and `payload` (or `payloadBase64` where it cannot be decoded; neither
- * where it is not kept). A failure that is delivered twice has two lines with the same `id`.
+ * Failures as JSON Lines (`ledgerLine`), one object a line, in `failures/pipeline=<name>/yyyy=…/mm=…/dd=…/<run>.jsonl` (the day is the
+ * failure's, in UTC). A failure that is delivered twice has two lines with the same `id`.
  *
  * ```ts
  * const ledger = new FailureLedger({ folder: out, payloadToJson: (payload) => toTaggedJson(decodeValue(payload)) });
@@ -42,7 +41,7 @@ export class FailureLedger implements ErrorRouter {
       const file = this.#fileOf(routed);
       const lines = linesByFile.get(file) ?? [];
       linesByFile.set(file, lines);
-      lines.push(`${this.#line(routed)}\n`);
+      lines.push(`${ledgerLine(routed, { toJson: this.#options.payloadToJson, toBase64 })}\n`);
     }
     // One writer at a time: two appends to one file could mix their lines.
     const written = this.#writing.then(async () => {
@@ -56,41 +55,6 @@ export class FailureLedger implements ErrorRouter {
     const [year, month, day] = new Date(at).toISOString().slice(0, 10).split('-') as [string, string, string];
     const folders = ['failures', `pipeline=${safe(pipeline)}`, `yyyy=${year}`, `mm=${month}`, `dd=${day}`];
     return path.join(this.#options.folder, ...folders, `${safe(run)}.jsonl`);
-  }
-
-  #line({ failure, at, generation, pipeline, version, run, build, route }: RoutedFailure): string {
-    const { id, position, stage, code, message, rows, payload } = failure;
-    const place =
-      position.kind === 'row'
-        ? { object: position.object, coordinate: position.coordinate }
-        : { source: position.source, key: position.key };
-    const fields = {
-      id,
-      at: new Date(at).toISOString(),
-      pipeline,
-      version,
-      generation,
-      run,
-      build,
-      route,
-      stage,
-      code,
-      message,
-      rows,
-      ...place,
-      output: position.output,
-    };
-    return JSON.stringify(payload === null ? fields : { ...fields, ...this.#payloadField(payload) });
-  }
-
-  #payloadField(payload: Uint8Array): object {
-    try {
-      return { payload: JSON.parse(this.#options.payloadToJson(payload)) as unknown };
-    } catch {
-      return {
-        payloadBase64: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64'),
-      };
-    }
   }
 
   async #append(file: string, lines: string): Promise<void> {
@@ -109,6 +73,10 @@ export class FailureLedger implements ErrorRouter {
     }
     this.#sound.add(file);
   }
+}
+
+function toBase64(payload: Uint8Array): string {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('base64');
 }
 
 /** Names of pipelines and runs are tame already; whatever else comes must not lead to another folder. */
