@@ -7,6 +7,8 @@ import { tokens } from '../../adapters/tokens.ts';
 import { mergeStates } from '../../application/measures/state.ts';
 import { toTaggedJson } from '../../application/values/tagged-json.ts';
 import { decodeValue } from '../../application/values/value-reader.ts';
+import type { ObjectSource } from '../../domain/ports/object-source.ts';
+import { lakeOfFilesAndS3 } from './lake.ts';
 import type { Reading, Runtime } from './runtime.ts';
 
 export interface RuntimeOptions {
@@ -50,7 +52,7 @@ export async function startRuntime({ out, partitions = 1, create, log }: Runtime
   const store = await container.getAsync(tokens.resultStore);
   const queue = container.get(inMemoryTokens.queue);
   return {
-    source: container.get(tokens.objectSource),
+    source: lakeIn(container),
     store,
     stream: container.get(inMemoryTokens.stream),
     queue,
@@ -70,7 +72,16 @@ export function startReading(): Reading {
   const container = new Container();
   container.load(ambientModule(), localLakeModule({ log: { level: 'warn' } }));
   return {
-    source: container.get(tokens.objectSource),
+    source: lakeIn(container),
     metrics: container.get(tokens.metrics) as InMemoryMetrics,
   };
+}
+
+function lakeIn(container: Container): ObjectSource {
+  const ports = {
+    clock: container.get(tokens.clock),
+    random: container.get(tokens.random),
+    metrics: container.get(tokens.metrics),
+  };
+  return lakeOfFilesAndS3(container.get(tokens.objectSource), ports);
 }

@@ -58,7 +58,7 @@ interface Inspection {
 export function inspectCommand(exitWith: (code: number) => void): Command {
   return new Command('inspect')
     .description('show what is in objects: format, columns, sections that a run would make, first rows')
-    .argument('<objects...>', 'files, folders or globs')
+    .argument('<objects...>', 'files, folders, globs, or s3://bucket/prefix/')
     .option('--pipeline <file>', 'read as this pipeline would: its format, columns and limits')
     .addOption(
       new Option('--format <format>', 'instead of telling it from the content').choices([

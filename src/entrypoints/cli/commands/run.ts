@@ -39,7 +39,7 @@ export function runCommand(exitWith: (code: number) => void): Command {
   return new Command('run')
     .description('run a pipeline over objects of the lake, or over messages from a pipe')
     .argument('<pipeline>', 'the pipeline file')
-    .argument('[objects...]', 'files, folders or globs')
+    .argument('[objects...]', 'files, folders, globs, or s3://bucket/prefix/')
     .addOption(whereOption('rows, for this run alone: its results stand apart'))
     .addOption(outOption())
     .option('--report <file>', 'write the results as one HTML page')
