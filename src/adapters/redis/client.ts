@@ -35,7 +35,7 @@ export interface RedisConnectionOptions {
 type Connection = Redis | Cluster;
 
 /** Where Redis refuses what it was asked for and would do so again. */
-const REFUSALS = /^(MOVED|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|ERR invalid password)/;
+const REFUSALS = /^(MOVED|CROSSSLOT|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|ERR invalid password)/;
 
 /**
  * Connects in the background; the first call waits for it. `rediss://` is TLS; `?cluster=true` in the URL is for a
@@ -78,6 +78,8 @@ class IoredisClient implements RedisClient {
   readonly #timeoutMs: number;
   /** Why the connection was lost, or could not be made. */
   #lastError: unknown;
+  /** What all calls wait for while it is being made. */
+  #connecting: Promise<void> | undefined;
 
   constructor(connection: Connection, cluster: boolean, timeoutMs: number) {
     this.#connection = connection;
@@ -96,10 +98,9 @@ class IoredisClient implements RedisClient {
     signal.throwIfAborted();
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     try {
-      const work = this.#whenReady(AbortSignal.any([signal, timeout])).then(() =>
-        this.#evaluate(script, keys, args),
-      );
-      return await unless(AbortSignal.any([signal, timeout]), work);
+      const either = AbortSignal.any([signal, timeout]);
+      await unless(either, this.#whenReady());
+      return await unless(either, this.#evaluate(script, keys, args));
     } catch (thrown) {
       signal.throwIfAborted();
       throw timeout.aborted
@@ -113,21 +114,28 @@ class IoredisClient implements RedisClient {
   }
 
   /** Nothing waits inside the connection: what nobody waits for any more must not be sent when it is there again. */
-  async #whenReady(signal: AbortSignal): Promise<void> {
+  async #whenReady(): Promise<void> {
+    const { status } = this.#connection;
+    if (status === 'ready') return;
+    if (status === 'reconnecting' || status === 'end') throw this.#away();
+    this.#connecting ??= this.#attempt().finally(() => (this.#connecting = undefined));
+    await this.#connecting;
+  }
+
+  /** How the attempt to connect that is under way ends. */
+  #attempt(): Promise<void> {
     const connection = this.#connection;
-    if (connection.status === 'ready') return;
-    if (connection.status === 'reconnecting' || connection.status === 'end') throw this.#away();
-    await new Promise<void>((resolve, reject) => {
-      const settle = (end: () => void) => () => {
-        connection.off('ready', ready).off('close', closed).off('end', closed);
-        signal.removeEventListener('abort', stopped);
-        end();
+    return new Promise((resolve, reject) => {
+      const stop = () => void connection.off('ready', ready).off('close', closed).off('end', closed);
+      const ready = () => {
+        stop();
+        resolve();
       };
-      const ready = settle(resolve);
-      const closed = settle(() => reject(this.#away()));
-      const stopped = settle(() => reject(signal.reason as Error));
+      const closed = () => {
+        stop();
+        reject(this.#away());
+      };
       connection.on('ready', ready).on('close', closed).on('end', closed);
-      signal.addEventListener('abort', stopped);
     });
   }
 
@@ -157,6 +165,7 @@ function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason as Error);
     signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
   });
 }
@@ -164,11 +173,12 @@ function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
 function told(thrown: unknown): InfrastructureError {
   if (thrown instanceof InfrastructureError) return thrown;
   const message = messageOf(thrown);
-  const hint = message.startsWith('MOVED') ? ' (the server is of a cluster: ?cluster=true in its URL)' : '';
-  return unavailable(`Redis: ${message}${hint}`, thrown, !REFUSALS.test(message));
+  const hint = /^(MOVED|CROSSSLOT)/.test(message) ? ' (it is a cluster: add ?cluster=true to its URL)' : '';
+  return unavailable(`Redis: ${message}${hint}`, thrown);
 }
 
-function unavailable(message: string, cause: unknown, retryable = true): InfrastructureError {
+function unavailable(message: string, cause: unknown): InfrastructureError {
+  const retryable = !REFUSALS.test(messageOf(cause ?? ''));
   // It names all that was sent: thousands of keys, or a password.
   if (typeof cause === 'object' && cause !== null) delete (cause as { command?: unknown }).command;
   return new InfrastructureError(message, { code: 'E_DEDUP_UNAVAILABLE', retryable, cause });
