@@ -8,6 +8,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // `npm run test:package` builds and installs the package, `npm run test:servers` needs servers of the machine's.
     exclude: ['test/package/**', 'test/servers/**'],
+    globalSetup: 'test/not-run.ts',
     sequence: { shuffle: true },
     testTimeout: 30_000,
     hookTimeout: 30_000,
