@@ -18,6 +18,7 @@ const MAX_EMPTY_RECEIVES = 5;
 /** What the port promises of a queue, as data. */
 interface QueueModel {
   now: number;
+  readonly stepMs: number;
   sent: number;
   /** By id; deleted ones are gone. */
   readonly tasks: Map<
@@ -56,13 +57,13 @@ export function taskQueueContract(name: string, make: () => Promise<TaskQueueHar
 
     it('takes and gives more than one call of the provider does', () =>
       withHarness(make, async ({ queue }) => {
-        const { maxBatchTasks, maxReceiveTasks } = queue.capabilities;
+        const { maxBatchTasks, maxReceiveTasks, maxVisibilityMs = Infinity } = queue.capabilities;
         const count = Math.min(2_000, 2 * Math.max(maxBatchTasks, maxReceiveTasks) + 1);
         const ids = Array.from({ length: count }, (_, at) => `t${at}`);
         await queue.send(ids.map(task), unstopped);
         const seen: string[] = [];
         while (seen.length < count) {
-          const received = await receiveSome(queue, count, 1e9);
+          const received = await receiveSome(queue, count, Math.min(1e9, maxVisibilityMs));
           expect(received.length).toBeLessThanOrEqual(maxReceiveTasks);
           seen.push(...received.map(({ task: { id } }) => id));
           if (received.length === 0) break;
@@ -84,19 +85,20 @@ export function taskQueueContract(name: string, make: () => Promise<TaskQueueHar
       }));
 
     it('hides, gives back, counts and ends tasks as it should, whatever the order of calls', () => {
-      const visibility = fc.integer({ min: 0, max: 9 }).map((tenths) => tenths * 100);
+      // In steps, which are as long as the queue counts in.
+      const visibility = fc.integer({ min: 0, max: 9 });
       const commands = [
         fc.integer({ min: 1, max: 4 }).map((tasks) => new Send(tasks)),
-        fc.tuple(fc.integer({ min: 1, max: 5 }), visibility).map(([max, ms]) => new Receive(max, ms)),
-        fc.tuple(fc.nat(), visibility).map(([which, ms]) => new Extend(which, ms)),
+        fc.tuple(fc.integer({ min: 1, max: 5 }), visibility).map(([max, steps]) => new Receive(max, steps)),
+        fc.tuple(fc.nat(), visibility).map(([which, steps]) => new Extend(which, steps)),
         fc.nat().map((which) => new Delete(which)),
-        // Never to the millisecond at which a task comes back.
-        fc.integer({ min: 0, max: 9 }).map((tenths) => new Advance(tenths * 100 + 1)),
+        fc.integer({ min: 0, max: 9 }).map((steps) => new Advance(steps)),
       ];
       return fc.assert(
         fc.asyncProperty(fc.commands(commands, { size: 'large', maxCommands: 60 }), (run) =>
           withHarness(make, async (harness) => {
-            const model: QueueModel = { now: 0, sent: 0, tasks: new Map(), receipts: [] };
+            const stepMs = Math.max(100, harness.queue.capabilities.visibilityStepMs ?? 1);
+            const model: QueueModel = { now: 0, stepMs, sent: 0, tasks: new Map(), receipts: [] };
             await fc.asyncModelRun(() => ({ model, real: harness }), run);
             await expectDrains(model, harness);
           }),
@@ -128,46 +130,48 @@ class Send implements QueueCommand {
 
 class Receive implements QueueCommand {
   readonly #max: number;
-  readonly #visibilityMs: number;
-  constructor(max: number, visibilityMs: number) {
+  readonly #steps: number;
+  constructor(max: number, steps: number) {
     this.#max = max;
-    this.#visibilityMs = visibilityMs;
+    this.#steps = steps;
   }
   check(): boolean {
     return true;
   }
   async run(model: QueueModel, { queue }: TaskQueueHarness): Promise<void> {
+    const visibilityMs = this.#steps * model.stepMs;
     const visible = [...model.tasks.values()].filter(({ visibleAt }) => visibleAt <= model.now).length;
     const received =
       visible === 0
-        ? await queue.receive(this.#max, this.#visibilityMs, unstopped)
-        : await receiveSome(queue, this.#max, this.#visibilityMs);
+        ? await queue.receive(this.#max, visibilityMs, unstopped)
+        : await receiveSome(queue, this.#max, visibilityMs);
     expect(received.length).toBeLessThanOrEqual(Math.min(visible, this.#max));
     if (visible > 0) expect(received.length).toBeGreaterThan(0);
-    for (const delivery of received) expectDelivery(model, delivery, this.#visibilityMs);
+    for (const delivery of received) expectDelivery(model, delivery, visibilityMs);
   }
   toString(): string {
-    return `receive(${this.#max}, ${this.#visibilityMs})`;
+    return `receive(${this.#max}, ${this.#steps})`;
   }
 }
 
 class Extend implements QueueCommand {
   readonly #which: number;
-  readonly #visibilityMs: number;
-  constructor(which: number, visibilityMs: number) {
+  readonly #steps: number;
+  constructor(which: number, steps: number) {
     this.#which = which;
-    this.#visibilityMs = visibilityMs;
+    this.#steps = steps;
   }
   check(model: QueueModel): boolean {
     return model.receipts.length > 0;
   }
   async run(model: QueueModel, { queue }: TaskQueueHarness): Promise<void> {
+    const visibilityMs = this.#steps * model.stepMs;
     const { receipt, held } = chosen(model, this.#which);
-    expect(await queue.extend(receipt, this.#visibilityMs, unstopped)).toBe(held !== undefined);
-    if (held !== undefined) held.visibleAt = model.now + this.#visibilityMs;
+    expect(await queue.extend(receipt, visibilityMs, unstopped)).toBe(held !== undefined);
+    if (held !== undefined) held.visibleAt = model.now + visibilityMs;
   }
   toString(): string {
-    return `extend(#${this.#which}, ${this.#visibilityMs})`;
+    return `extend(#${this.#which}, ${this.#steps})`;
   }
 }
 
@@ -190,19 +194,21 @@ class Delete implements QueueCommand {
 }
 
 class Advance implements QueueCommand {
-  readonly #ms: number;
-  constructor(ms: number) {
-    this.#ms = ms;
+  readonly #steps: number;
+  constructor(steps: number) {
+    this.#steps = steps;
   }
   check(): boolean {
     return true;
   }
   async run(model: QueueModel, { advance }: TaskQueueHarness): Promise<void> {
-    await advance(this.#ms);
-    model.now += this.#ms;
+    // Never to the millisecond at which a task comes back.
+    const ms = this.#steps * model.stepMs + 1;
+    await advance(ms);
+    model.now += ms;
   }
   toString(): string {
-    return `advance(${this.#ms})`;
+    return `advance(${this.#steps})`;
   }
 }
 
@@ -229,8 +235,9 @@ function expectDelivery(model: QueueModel, delivery: ReceivedTask, visibilityMs:
 
 /** Whatever was sent and not deleted comes again. */
 async function expectDrains(model: QueueModel, { queue, advance }: TaskQueueHarness): Promise<void> {
-  await advance(1_001);
-  model.now += 1_001;
+  const ms = 10 * model.stepMs + 1;
+  await advance(ms);
+  model.now += ms;
   while (model.tasks.size > 0) {
     const received = await receiveSome(queue, 10, 1_000);
     expect(received.length, 'undeleted tasks that never come back').toBeGreaterThan(0);

@@ -61,7 +61,13 @@ const LAPSED = new Set([
  */
 export function createSqsCalls(config: SQSClientConfig = {}): SqsCalls {
   // Whoever calls retries what was refused; a second layer would multiply tries and waits.
-  const client = new SQSClient({ maxAttempts: 1, requestHandler: httpHandler(), ...config });
+  const client = new SQSClient({
+    maxAttempts: 1,
+    requestHandler: httpHandler(),
+    // Else the host in a queue's URL would win over an endpoint that is set.
+    useQueueUrlAsEndpoint: false,
+    ...config,
+  });
   return {
     async sendBatch(queueUrl, messages, signal) {
       const reply = await explained('messages cannot be sent', signal, () =>

@@ -45,7 +45,8 @@ export async function messageLineOfBody(
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new DomainError(`a message is no JSON: ${messageOf(cause)}`, { code: 'E_JSON', cause });
+    // What the parser says quotes the message, and payloads never go into logs.
+    throw new DomainError('a message is no JSON', { code: 'E_JSON', cause });
   }
   if (!isObject(value)) throw new DomainError('a message is no JSON object', { code: 'E_JSON' });
   // Between the parts of JSON a line's end is white space; within a string it is always an escape.

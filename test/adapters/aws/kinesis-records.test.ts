@@ -4,7 +4,8 @@ import { readShardRange, type ShardRange } from '../../../src/adapters/aws/kines
 import { InMemoryMetrics } from '../../../src/adapters/inmemory/metrics.ts';
 import { InfrastructureError } from '../../../src/domain/errors.ts';
 import { startFaultProxy, type FaultProxy } from '../../../src/testing/fault-proxy.ts';
-import { clientConfig, KinesisTwin, type TwinRecord } from './kinesis-twin.ts';
+import { clientConfig } from './client-config.ts';
+import { KinesisTwin, type TwinRecord } from './kinesis-twin.ts';
 
 const never = new AbortController().signal;
 const HOUR_MS = 60 * 60 * 1000;

@@ -10,11 +10,7 @@ import {
 } from '@aws-sdk/client-kinesis';
 import kinesalite from 'kinesalite';
 import { httpHandler } from '../../../src/adapters/aws/http-handler.ts';
-
-/** How clients find a twin; it looks at no credentials. */
-export function clientConfig(endpoint: string) {
-  return { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'any', secretAccessKey: 'any' } };
-}
+import { clientConfig } from './client-config.ts';
 
 /** Data of one PutRecords request that the twin takes: it bounds bodies, which are base64, by 7 MiB. */
 export const TWIN_REQUEST_BYTES = 5 * 1024 * 1024;

@@ -12,7 +12,8 @@ import type { RecordSink } from '../../../src/domain/ports/record-sink.ts';
 import { startFaultProxy, type FaultProxy } from '../../../src/testing/fault-proxy.ts';
 import type { WireFault } from '../../../src/testing/fault-proxy/wire-faults.ts';
 import { recordSinkContract } from '../../../src/testing/index.ts';
-import { clientConfig, KinesisTwin, TWIN_REQUEST_BYTES } from './kinesis-twin.ts';
+import { clientConfig } from './client-config.ts';
+import { KinesisTwin, TWIN_REQUEST_BYTES } from './kinesis-twin.ts';
 import { MemoryClaims } from './memory-claims.ts';
 
 const MIB = 1024 * 1024;
