@@ -20,6 +20,8 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** More of `redis-server`'s own, such as `['--cluster-enabled', 'yes']`. */
   readonly args?: readonly string[];
+  /** Files of a certificate and its key: it speaks TLS, and nothing else. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** How often a free port may turn out to be taken by the time that the server asks for it. */
@@ -27,13 +29,15 @@ const PORT_ATTEMPTS = 5;
 const START_TIMEOUT_MS = 10_000;
 
 /** A `redis-server` of the machine's on a free loopback port, which keeps nothing on disk. */
-export async function startRedis({ args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function startRedis({ args = [], tls }: RedisServerOptions = {}): Promise<RedisServer> {
   const folder = await mkdtemp(path.join(tmpdir(), 'sluice-redis-'));
   try {
     for (let attempt = 1; ; attempt++) {
       const port = await freePort();
       try {
-        return running(port, folder, args, await start(port, folder, args));
+        const all = [...listening(port, tls), '--dir', folder, ...args];
+        const url = `${tls === undefined ? 'redis' : 'rediss'}://127.0.0.1:${port}`;
+        return running({ url, port, folder, args: all }, await start(port, all));
       } catch (error) {
         if (attempt === PORT_ATTEMPTS) throw error;
       }
@@ -44,7 +48,14 @@ export async function startRedis({ args = [] }: RedisServerOptions = {}): Promis
   }
 }
 
-function running(port: number, folder: string, args: readonly string[], started: ChildProcess): RedisServer {
+interface Running {
+  readonly url: string;
+  readonly port: number;
+  readonly folder: string;
+  readonly args: readonly string[];
+}
+
+function running({ url, port, folder, args }: Running, started: ChildProcess): RedisServer {
   let server = started;
   const kill = async () => {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -53,12 +64,12 @@ function running(port: number, folder: string, args: readonly string[], started:
     await exited;
   };
   return {
+    url,
     port,
-    url: `redis://127.0.0.1:${port}`,
     kill,
     restart: async () => {
       await kill();
-      server = await start(port, folder, args);
+      server = await start(port, args);
     },
     stop: async () => {
       await kill();
@@ -67,24 +78,16 @@ function running(port: number, folder: string, args: readonly string[], started:
   };
 }
 
-async function start(port: number, folder: string, args: readonly string[]): Promise<ChildProcess> {
-  const server = spawn(
-    'redis-server',
-    [
-      '--port',
-      `${port}`,
-      '--bind',
-      '127.0.0.1',
-      '--dir',
-      folder,
-      '--save',
-      '',
-      '--appendonly',
-      'no',
-      ...args,
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+function listening(port: number, tls: RedisServerOptions['tls']): readonly string[] {
+  if (tls === undefined) return ['--port', `${port}`];
+  const files = ['--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-auth-clients', 'no'];
+  return ['--port', '0', '--tls-port', `${port}`, ...files];
+}
+
+async function start(port: number, args: readonly string[]): Promise<ChildProcess> {
+  const server = spawn('redis-server', ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let said = '';
   const listen = (chunk: Buffer) => void (said = (said + chunk.toString()).slice(-2_000));
   server.stdout.on('data', listen);

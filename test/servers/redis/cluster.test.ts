@@ -51,10 +51,13 @@ describe('Keys in a cluster', () => {
 
   it('share the nodes evenly, and take one script for each tag', async () => {
     const store = connect();
-    await store.claim(keys, 1_000, unstopped);
+    const claimed = await store.claim(keys, 60_000, unstopped);
+    const tokens = claimed.map((outcome) => (outcome.state === 'claimed' ? outcome.token : 0));
+    expect(new Set(tokens).size).toBe(keys.length);
+    expect(Math.min(...tokens)).toBeGreaterThan(0);
     await Promise.all(direct.map((node) => node.config('RESETSTAT')));
     const outcomes = await store.claim(keys, 1_000, unstopped);
-    expect(outcomes).toHaveLength(keys.length);
+    expect(new Set(outcomes.map(({ state }) => state))).toEqual(new Set(['busy']));
     let calls = 0;
     for (const node of direct) {
       const stats = await node.info('commandstats');

@@ -1,7 +1,12 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inspect } from 'node:util';
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import { inspect, promisify } from 'node:util';
 import fc from 'fast-check';
 import { Container } from 'inversify';
 import { Redis } from 'ioredis';
@@ -373,6 +378,35 @@ describe('A password', () => {
       expect(said).toMatchObject({ kind: 'domain', code: 'E_USAGE' });
       expect(inspect(said)).not.toContain('secret');
     }
+  });
+});
+
+describe('rediss://', () => {
+  let folder: string;
+  let secured: RedisServer;
+  let authorities: readonly string[];
+  beforeAll(async () => {
+    authorities = getCACertificates();
+    folder = await mkdtemp(path.join(tmpdir(), 'sluice-redis-tls-'));
+    const [cert, key] = [path.join(folder, 'cert.pem'), path.join(folder, 'key.pem')];
+    const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    const named = ['-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    await promisify(execFile)('openssl', [...request, ...named, '-keyout', key, '-out', cert]);
+    secured = await startRedis({ tls: { cert, key } });
+  });
+  afterAll(async () => {
+    setDefaultCACertificates(authorities);
+    await secured.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  it('is TLS, with a certificate that somebody known has signed', async () => {
+    const claim = (store: RedisDedupStore) => store.claim(['a'], 1_000, unstopped);
+    const error = await thrownBy(() => claim(connect({}, {}, secured.url)));
+    expect(error).toMatchObject(unavailable(true));
+    expect((error as Error).message).toContain('self-signed');
+    setDefaultCACertificates([...authorities, await readFile(path.join(folder, 'cert.pem'), 'utf8')]);
+    expect((await claim(connect({}, {}, secured.url)))[0]?.state).toBe('claimed');
   });
 });
 
