@@ -133,6 +133,8 @@ export function isRetryable(error: unknown, depth = 0): boolean {
 export function toSluiceError(error: unknown, what: string): Error {
   if (isSluiceError(error)) return error;
   const name = nameOf(error);
+  // The SDK hangs the whole exchange on its errors, credentials in its headers and all: neither to be kept nor to be logged.
+  if (typeof error === 'object' && error !== null) Reflect.deleteProperty(error, '$response');
   const detail = [name === 'Error' ? undefined : name, messageOf(error)].filter(Boolean).join(': ');
   return new InfrastructureError(`${what}: ${detail}`, {
     code: codeOf(error, name),

@@ -89,13 +89,21 @@ export function createS3Calls({ pathStyle = false, config = {} }: S3Settings = {
           { abortSignal: signal },
         ),
       );
+      if (page.IsTruncated === true && page.NextContinuationToken === undefined) {
+        throw new InfrastructureError(
+          `s3://${bucket}/${prefix}: the listing says that it goes on, but not where`,
+          {
+            retryable: false,
+          },
+        );
+      }
       const decode = page.EncodingType === 'url' ? decodeListedKey : (key: string) => key;
       return {
         objects: (page.Contents ?? []).map(({ Key = '', ETag, Size = 0 }) => {
           const name = { bucket, key: decode(Key) };
           return { ...name, version: versionOf(ETag, name), size: Size };
         }),
-        next: page.IsTruncated === true ? page.NextContinuationToken : undefined,
+        next: page.NextContinuationToken,
       };
     },
 
