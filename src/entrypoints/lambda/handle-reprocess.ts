@@ -1,0 +1,281 @@
+import { Buffer } from 'node:buffer';
+import { redrive, type RedrivePorts, type RedriveSummary } from '../../application/reprocess/redrive.ts';
+import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { RoutedFailure } from '../../domain/ports/error-router.ts';
+import type { FailureRecord, ResultStore } from '../../domain/ports/result-store.ts';
+import type { TaskQueue } from '../../domain/ports/task-queue.ts';
+import type { Task } from '../../domain/section.ts';
+import {
+  isObject,
+  sqsRecordsOf,
+  type LambdaHandler,
+  type PartialResponse,
+  type SqsRecord,
+} from './events.ts';
+import { createFunction, type Surroundings } from './handler.ts';
+import { withFields, type Invocation } from './invocation.ts';
+import { readWhole } from './kept-bundles.ts';
+import { createdObjectsOf } from './object-events.ts';
+import { sqsResponse } from './partial-response.ts';
+import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
+import { beginRun, dailyRun } from './runs.ts';
+import { StepTimes } from './step-times.ts';
+import { takeMessages } from './take-messages.ts';
+import { putAgain, undeliveredOf, type PutAgain, type UndeliveredPorts } from './undelivered.ts';
+
+/** What the container has; clock, log and counters are an invocation's. */
+export interface ReprocessFunctionPorts
+  extends
+    Omit<RedrivePorts, 'clock' | 'log' | 'metrics'>,
+    Pick<UndeliveredPorts, 'claims' | 'kept' | 'streamName' | 'readShard'> {
+  readonly store: ResultStore;
+  readonly tasks: TaskQueue;
+  readonly letters: DeadLetters;
+}
+
+/** What lies in the queues of what failed. */
+export interface DeadLetters {
+  /** What a body says, fetched where it was too large to travel. */
+  read(body: string, signal: AbortSignal): Promise<string>;
+  /** @throws DomainError `E_EVENT` where it is no failure */
+  failure(text: string): RoutedFailure;
+  /** @throws DomainError `E_TASK_INVALID` */
+  task(text: string, signal: AbortSignal): Promise<Task>;
+}
+
+/** What a direct call is told. */
+export interface RedriveReply {
+  readonly run: string;
+  /** Failures that were processed again: what became of each shows once its frame is applied. */
+  readonly redriven: number;
+  readonly notRedrivable: { readonly total: number; readonly examples: RedriveSummary['notRedrivable'] };
+  /** Whether time ran out: the same call again goes on, what was settled is not open any more. */
+  readonly more: boolean;
+}
+
+/** Failures that are redriven together at most. */
+const BATCH = 500;
+const EXAMPLES = 20;
+
+/** `reprocess` as a function: sends what failed, and only that, back to where it failed. */
+export function reprocessFunction(
+  pipeline: AnyPipeline,
+  build: string,
+  surroundings: Surroundings,
+  start: () => Promise<ReprocessFunctionPorts>,
+): LambdaHandler {
+  const batches = new StepTimes();
+  return createFunction({
+    name: 'reprocess',
+    surroundings,
+    start,
+    handle: async (event, invocation, ports) => {
+      const call = { pipeline, build, clock: surroundings.clock, batches, invocation, ports };
+      const records = sqsRecordsOf(event);
+      if (records !== null) return queueEvent(records, call);
+      const again = await undeliveredIn(event, call);
+      return again ?? redriveSelected(parseRedriveCall(event, pipeline), call);
+    },
+  });
+}
+
+interface ReprocessCall {
+  readonly pipeline: AnyPipeline;
+  readonly build: string;
+  readonly clock: Surroundings['clock'];
+  /** How long it took lately to redrive a batch. */
+  readonly batches: StepTimes;
+  readonly invocation: Invocation;
+  readonly ports: ReprocessFunctionPorts;
+}
+
+function isLate({ batches, clock, invocation }: ReprocessCall): boolean {
+  return clock.now() >= batches.lastStart(clock.now(), invocation.endsAt);
+}
+
+/** Failures, words of on-failure destinations, and dead tasks may come by any of the queues: each says what it is. */
+async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): Promise<PartialResponse> {
+  const { invocation, ports } = call;
+  const { signal } = invocation;
+  const failures = new Map<SqsRecord, FailureRecord>();
+  const failed = await takeMessages(
+    records,
+    invocation,
+    () => isLate(call),
+    async (record) => {
+      const text = await ports.letters.read(record.body, signal);
+      const value: unknown = JSON.parse(text);
+      if (isObject(value) && 'failure' in value) {
+        const found = await openFailure(ports.letters.failure(text), call);
+        if (found === 'unknown') return false;
+        if (found !== 'closed') failures.set(record, found);
+        return true;
+      }
+      if (isObject(value) && 'sections' in value) {
+        await ports.tasks.send([await ports.letters.task(text, signal)], signal);
+        return true;
+      }
+      if ((await undeliveredIn(value, call)) !== null) return true;
+      throw new DomainError('a message is no failure, no task, and no word of an on-failure destination', {
+        code: 'E_EVENT',
+      });
+    },
+  );
+  return sqsResponse([...failed, ...(await redriveMessages(failures, call))]);
+}
+
+/** @returns `unknown` where it is not open yet: the frame that opens it is on its way, after the copy that lies here */
+async function openFailure(
+  { generation, failure }: RoutedFailure,
+  { pipeline, invocation, ports }: ReprocessCall,
+): Promise<FailureRecord | 'closed' | 'unknown'> {
+  const own = `${pipeline.name}@${pipeline.version}`;
+  if (generation !== own && !generation.startsWith(`${own}?`)) {
+    throw new DomainError(`a failure is of ${generation}, and this function belongs to ${own}`, {
+      code: 'E_EVENT',
+    });
+  }
+  const query = { generation, id: failure.id, limit: 1 };
+  for await (const record of ports.store.failures(query, invocation.signal))
+    return record.state === 'open' ? record : 'closed';
+  invocation.log.info({ failure: failure.id }, 'the failure is not open yet: its message comes again');
+  return 'unknown';
+}
+
+/** @returns the messages that are to come again */
+async function redriveMessages(
+  failures: ReadonlyMap<SqsRecord, FailureRecord>,
+  call: ReprocessCall,
+): Promise<readonly SqsRecord[]> {
+  const again: SqsRecord[] = [];
+  const byGeneration = Map.groupBy(failures, ([, { generation }]) => generation);
+  for (const [generation, entries] of byGeneration) {
+    try {
+      const run = await redrivesOf(generation, call);
+      await redriveBatch(
+        entries.map(([, failure]) => failure),
+        run,
+        call,
+      );
+    } catch (thrown) {
+      again.push(...entries.map(([record]) => record));
+      call.invocation.log.error(
+        { code: isSluiceError(thrown) ? thrown.code : undefined, failures: entries.length, error: thrown },
+        `failures come again: ${messageOf(thrown)}`,
+      );
+    }
+  }
+  return again;
+}
+
+async function redriveBatch(
+  failures: readonly FailureRecord[],
+  run: string,
+  { pipeline, build, clock, batches, invocation, ports }: ReprocessCall,
+): Promise<RedriveSummary> {
+  const { signal, metrics, endsAt: deadline } = invocation;
+  const log = withFields(invocation.log, { run });
+  const lap = batches.laps(clock);
+  const summary = await redrive(
+    inOrder(failures),
+    { pipeline, build, run, deadline, signal },
+    { ...ports, clock, log, metrics },
+  );
+  lap();
+  for (const { id, reason } of summary.notRedrivable)
+    log.warn({ failure: id }, `the failure is left open: ${reason}`);
+  return summary;
+}
+
+async function* inOrder(failures: readonly FailureRecord[]): AsyncGenerator<FailureRecord> {
+  yield* failures;
+}
+
+async function redriveSelected(
+  { query, limit, rate, dryRun }: RedriveCall,
+  call: ReprocessCall,
+): Promise<RedriveReply | { readonly wouldRedrive: readonly string[] }> {
+  const { clock, invocation, ports } = call;
+  const { signal } = invocation;
+  if (dryRun) {
+    const ids: string[] = [];
+    for await (const { failure } of selected()) ids.push(failure.id);
+    return { wouldRedrive: ids };
+  }
+  const run = await redrivesOf(query.generation ?? '', call);
+  const reply = {
+    run,
+    redriven: 0,
+    notRedrivable: { total: 0, examples: [] as RedriveSummary['notRedrivable'][number][] },
+    more: false,
+  };
+  const size = Math.max(1, Math.min(BATCH, Math.floor(rate)));
+  let batch: FailureRecord[] = [];
+  const flush = async () => {
+    const begunAt = clock.now();
+    const { sent, notRedrivable } = await redriveBatch(batch, run, call);
+    reply.redriven += sent;
+    reply.notRedrivable.total += notRedrivable.length;
+    reply.notRedrivable.examples.push(
+      ...notRedrivable.slice(0, EXAMPLES - reply.notRedrivable.examples.length),
+    );
+    const dueMs = (batch.length / rate) * 1000 - (clock.now() - begunAt);
+    batch = [];
+    if (dueMs > 0) await clock.sleep(Math.min(dueMs, Math.max(0, invocation.endsAt - clock.now())), signal);
+  };
+  for await (const record of selected()) {
+    batch.push(record);
+    if (batch.length < size) continue;
+    await flush();
+    if (isLate(call)) {
+      reply.more = true;
+      return reply;
+    }
+  }
+  if (batch.length > 0) await flush();
+  return reply;
+
+  async function* selected(): AsyncGenerator<FailureRecord> {
+    let taken = 0;
+    for await (const record of ports.store.failures(query, signal)) {
+      if (taken++ >= limit) return;
+      yield record;
+    }
+  }
+}
+
+async function redrivesOf(generation: string, call: ReprocessCall): Promise<string> {
+  const { build, clock, invocation, ports } = call;
+  const id = dailyRun(generation, 'redrives', clock.now());
+  const report = JSON.stringify({ kind: 'redrives' });
+  await beginRun({ id, generation, build, report }, { store: ports.store, clock }, invocation.signal);
+  return id;
+}
+
+/** The word of an on-failure destination, or S3's word that one was written. `null`: it is something else. */
+async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAgain | null> {
+  const { build, clock, invocation, ports } = call;
+  const { signal, log, metrics, endsAt } = invocation;
+  const putPorts = { ...ports, clock, log, metrics, signal };
+  const word = undeliveredOf(value);
+  if (word !== null) return putAgain(word, build, endsAt, putPorts);
+  const created = createdObjectsOf(value);
+  if (created === null) return null;
+  let sent = 0;
+  let lost = 0;
+  for (const name of created) {
+    const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
+    const kept = undeliveredOf(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    if (kept === null) {
+      throw new DomainError(`s3://${name.bucket}/${name.key} is no word of an on-failure destination`, {
+        code: 'E_EVENT',
+      });
+    }
+    const again = await putAgain(kept, build, endsAt, putPorts);
+    sent += again.sent;
+    lost += again.lost;
+  }
+  log.info({ sent, lost }, 'put undelivered records into the stream again');
+  return { sent, lost };
+}

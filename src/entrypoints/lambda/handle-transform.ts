@@ -1,0 +1,202 @@
+import { Buffer, isUtf8 } from 'node:buffer';
+import { generationOf } from '../../application/generation.ts';
+import type { IngestPorts } from '../../application/ingest/ingest.ts';
+import { transformTask, type TransformPorts } from '../../application/transform/transform.ts';
+import { DomainError, InfrastructureError } from '../../domain/errors.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Counter, Metrics } from '../../domain/ports/ambient.ts';
+import type { Task } from '../../domain/section.ts';
+import {
+  kinesisRecordsOf,
+  resourceName,
+  sqsRecordsOf,
+  type KinesisRecord,
+  type LambdaContext,
+  type LambdaHandler,
+  type PartialResponse,
+  type SqsRecord,
+} from './events.ts';
+import { createFunction, type Surroundings } from './handler.ts';
+import { ingestArrived, type Arriving } from './ingest-arrived.ts';
+import { withFields, type Invocation } from './invocation.ts';
+import type { KeptBundles } from './kept-bundles.ts';
+import { kinesisResponse, sqsResponse } from './partial-response.ts';
+import { dailyRun } from './runs.ts';
+import { StepTimes } from './step-times.ts';
+import { takeMessages } from './take-messages.ts';
+
+/** A claim outlives the invocation that made it, or two would work on one message; in milliseconds. */
+const MIN_LEASE_MS = 10_000;
+
+/** What the queues' messages and somebody else's records hold. */
+export interface Arrivals {
+  /** @throws DomainError `E_TASK_INVALID` */
+  task(body: string, signal: AbortSignal): Promise<Task>;
+  /** A message as a line of JSON Lines, without its end. @throws DomainError `E_JSON` */
+  messageLine(body: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** Names a record of somebody else's stream for ever. */
+  keyOf(record: KinesisRecord): string;
+}
+
+/** What the container has; clock, log and counters are an invocation's. */
+export interface TransformFunctionPorts extends Omit<TransformPorts, 'clock' | 'log' | 'metrics'> {
+  /** `null`: this pipeline takes no messages from elsewhere. */
+  readonly dedup: IngestPorts['dedup'] | null;
+  readonly arrivals: Arrivals;
+  readonly kept: KeptBundles;
+  /** Names of the queues that the events come from. */
+  readonly queues: { readonly tasks: string; readonly messages: string | null };
+}
+
+/** `transform` as a function: tasks, and messages from a queue or from somebody else's stream. */
+export function transformFunction(
+  pipeline: AnyPipeline,
+  build: string,
+  surroundings: Surroundings,
+  start: () => Promise<TransformFunctionPorts>,
+): LambdaHandler {
+  const generation = generationOf(pipeline, undefined).id;
+  const sections = new StepTimes();
+  return createFunction({
+    name: 'transform',
+    surroundings,
+    start,
+    handle: async (event, invocation, ports, context) => {
+      const call = {
+        pipeline,
+        build,
+        generation,
+        clock: surroundings.clock,
+        sections,
+        invocation,
+        ports,
+        context,
+      };
+      const messages = sqsRecordsOf(event);
+      if (messages !== null) return queueEvent(messages, call);
+      const records = kinesisRecordsOf(event);
+      if (records !== null) return streamEvent(records, call);
+      throw new DomainError('the event is of no queue and of no stream', { code: 'E_EVENT' });
+    },
+  });
+}
+
+interface TransformCall {
+  readonly pipeline: AnyPipeline;
+  readonly build: string;
+  readonly generation: string;
+  readonly clock: Surroundings['clock'];
+  /** How long sections took lately. */
+  readonly sections: StepTimes;
+  readonly invocation: Invocation;
+  readonly ports: TransformFunctionPorts;
+  readonly context: LambdaContext;
+}
+
+async function queueEvent(records: readonly SqsRecord[], call: TransformCall): Promise<PartialResponse> {
+  const { queues } = call.ports;
+  const name = resourceName((records[0] as SqsRecord).eventSourceARN);
+  if (name === queues.tasks) return taskEvent(records, call);
+  if (name === queues.messages) return messageEvent(records, name, call);
+  throw new DomainError(`the event is of the queue ${name}, which is neither of tasks nor of messages`, {
+    code: 'E_EVENT',
+  });
+}
+
+async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Promise<PartialResponse> {
+  const { clock, sections, invocation, ports } = call;
+  const isLate = () => clock.now() >= sections.lastStart(clock.now(), invocation.endsAt);
+  const failed = await takeMessages(records, invocation, isLate, async (record) => {
+    const task = await ports.arrivals.task(record.body, invocation.signal);
+    if (task.build !== call.build)
+      return ports.kept.handle(task.build, record, call.context, invocation.signal);
+    await transformOne(task, call);
+    return true;
+  });
+  return sqsResponse(failed);
+}
+
+async function transformOne(task: Task, call: TransformCall): Promise<void> {
+  const { pipeline, build, clock, sections, invocation, ports } = call;
+  const { signal } = invocation;
+  const log = withFields(invocation.log, { run: task.run, task: task.id });
+  const lap = sections.laps(clock);
+  // Where a section is over is told by nothing but its counter.
+  const metrics: Metrics = {
+    add(counter: Counter, value: number) {
+      if (counter === 'sectionsSent') lap();
+      invocation.metrics.add(counter, value);
+    },
+  };
+  const stopAt = sections.lastStart(clock.now(), invocation.endsAt);
+  const deadline = invocation.endsAt;
+  await transformTask(task, { pipeline, build, stopAt, deadline, signal }, { ...ports, clock, log, metrics });
+}
+
+async function messageEvent(
+  records: readonly SqsRecord[],
+  source: string,
+  call: TransformCall,
+): Promise<PartialResponse> {
+  const { arrivals } = call.ports;
+  const keyed = call.pipeline.source.id !== undefined;
+  const arriving = records.map((record): Arriving<SqsRecord> => {
+    const sentAt = Number(record.attributes?.SentTimestamp ?? Number.NaN);
+    return {
+      record,
+      // Without an id of its own a message is what the queue keeps: what is sent twice counts twice.
+      key: keyed ? null : record.messageId,
+      time: keyed || Number.isNaN(sentAt) ? null : sentAt,
+      raw: Buffer.from(record.body, 'utf8'),
+      line: (signal) => arrivals.messageLine(record.body, signal),
+    };
+  });
+  return sqsResponse(await ingestInto(arriving, source, call));
+}
+
+async function streamEvent(records: readonly KinesisRecord[], call: TransformCall): Promise<PartialResponse> {
+  const { arrivals } = call.ports;
+  const keyed = call.pipeline.source.id !== undefined;
+  const arriving = records.map((record): Arriving<KinesisRecord> => {
+    const data = Buffer.from(record.kinesis.data, 'base64');
+    return {
+      record,
+      key: keyed ? null : arrivals.keyOf(record),
+      time: keyed ? null : Math.round(record.kinesis.approximateArrivalTimestamp * 1000),
+      raw: data,
+      line: (signal) => lineOfRecord(data, arrivals, signal),
+    };
+  });
+  const source = resourceName((records[0] as KinesisRecord).eventSourceARN);
+  return kinesisResponse(await ingestInto(arriving, source, call));
+}
+
+/** Sources of messages from elsewhere go by the name of their queue or stream. */
+async function ingestInto<R>(
+  arriving: readonly Arriving<R>[],
+  source: string,
+  call: TransformCall,
+): Promise<readonly R[]> {
+  const { pipeline, build, generation, clock, invocation, ports } = call;
+  const { dedup } = ports;
+  if (dedup === null) {
+    throw new InfrastructureError('messages from elsewhere come in, and SLUICE_REDIS_URL is not set', {
+      code: 'E_CONFIGURATION',
+    });
+  }
+  const { signal, metrics, endsAt: deadline } = invocation;
+  const run = dailyRun(generation, 'messages', clock.now(), source);
+  const log = withFields(invocation.log, { run });
+  const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());
+  return ingestArrived(
+    arriving,
+    { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal },
+    { ...ports, dedup, clock, log, metrics },
+  );
+}
+
+/** One record of a stream is one message, as JSON. */
+async function lineOfRecord(data: Buffer, arrivals: Arrivals, signal: AbortSignal): Promise<Uint8Array> {
+  if (!isUtf8(data)) throw new DomainError('a message is not UTF-8', { code: 'E_UTF8' });
+  return arrivals.messageLine(data.toString('utf8'), signal);
+}
