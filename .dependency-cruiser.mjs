@@ -10,11 +10,13 @@ const libraries = {
   '@aws-sdk/client-sns': '^src/adapters/aws/',
   '@aws-sdk/client-sqs': '^src/adapters/aws/',
   '@smithy/node-http-handler': '^src/adapters/aws/',
-  pino: '^src/adapters/local/',
+  pino: '^src/adapters/(local|aws)/log\\.ts$',
   commander: '^src/entrypoints/cli/',
   esbuild: '^src/entrypoints/cli/build/',
   'string-width': '^src/entrypoints/cli/terminal/',
   'chart.js': '^src/entrypoints/cli/report/',
+  ioredis: '^src/adapters/redis/client\\.ts$',
+  '@opentelemetry/api': '^src/adapters/aws/tracing\\.ts$',
 };
 
 /** Of Node, `src/application` may use what only computes. */

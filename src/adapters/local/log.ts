@@ -1,5 +1,6 @@
 import { destination, pino, type DestinationStream } from 'pino';
-import type { Log, LogFields } from '../../domain/ports/ambient.ts';
+import type { Log } from '../../domain/ports/ambient.ts';
+import { cleanText, tamer } from '../log-fields.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
@@ -10,11 +11,10 @@ export interface LocalLogOptions {
   readonly stream?: DestinationStream;
 }
 
-/** Whoever logs a failure or a row by mistake logs no customer's data with it. */
-const PAYLOAD_FIELDS = new Set(['payload', 'row', 'raw', 'data']);
-const MAX_DEPTH = 4;
-
-/** JSON Lines by pino: `level` as a word, `time` in ISO 8601, `msg`, and the fields. Payloads and bytes are left out. */
+/**
+ * JSON Lines by pino: `level` as a word, `time` in ISO 8601, `msg`, and the fields. Payloads, bytes and secrets are
+ * left out.
+ */
 export function localLog({
   level = 'info',
   stream = destination({ fd: 2, sync: true }),
@@ -28,44 +28,11 @@ export function localLog({
     },
     stream,
   );
+  const tame = tamer();
   return {
-    debug: (fields, message) => logger.debug(tame(fields), message),
-    info: (fields, message) => logger.info(tame(fields), message),
-    warn: (fields, message) => logger.warn(tame(fields), message),
-    error: (fields, message) => logger.error(tame(fields), message),
-  };
-}
-
-function tame(fields: LogFields): Record<string, unknown> {
-  return tameFields(fields, 0);
-}
-
-function tameFields(fields: object, depth: number): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields)
-      .filter(([name]) => !PAYLOAD_FIELDS.has(name))
-      .map(([name, value]) => [name, tameValue(value, depth + 1)]),
-  );
-}
-
-function tameValue(value: unknown, depth: number): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
-  if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
-  if (depth > MAX_DEPTH) return '…';
-  if (value instanceof Error) return tameError(value, depth);
-  if (Array.isArray(value)) return value.map((item) => tameValue(item, depth + 1));
-  return tameFields(value, depth);
-}
-
-function tameError(error: Error, depth: number): unknown {
-  const { name, message, stack, cause } = error;
-  const { code } = error as { code?: unknown };
-  return {
-    name,
-    ...(code === undefined ? {} : { code }),
-    message,
-    stack,
-    cause: tameValue(cause, depth + 1),
+    debug: (fields, message) => logger.debug(tame(fields), cleanText(message)),
+    info: (fields, message) => logger.info(tame(fields), cleanText(message)),
+    warn: (fields, message) => logger.warn(tame(fields), cleanText(message)),
+    error: (fields, message) => logger.error(tame(fields), cleanText(message)),
   };
 }

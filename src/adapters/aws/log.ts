@@ -1,0 +1,61 @@
+import process from 'node:process';
+import { pino } from 'pino';
+import type { Log, LogFields } from '../../domain/ports/ambient.ts';
+import { cleanText, tamer, type TameOptions } from '../log-fields.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** Takes whole lines, each with its end. */
+export interface LineStream {
+  write(line: string): void;
+}
+
+/** Before the write returns: a container may be frozen right after its invocation. */
+export const standardOutput: LineStream = { write: (line) => void process.stdout.write(line) };
+
+export interface AwsLogOptions extends TameOptions {
+  /** The least that is written. Default `info`. */
+  readonly level?: LogLevel;
+  /** In every line: the pipeline, the function, the build. */
+  readonly fields?: LogFields;
+  /** Default: standard output, which Lambda takes to CloudWatch Logs line by line. */
+  readonly stream?: LineStream;
+}
+
+/** A log, of which each invocation has a child of its own: many may run in one process at once. */
+export interface AwsLog extends Log {
+  /** @param fields in every line of the child: `requestId`, `run`, `task`. A line's own fields of the same name win */
+  child(fields: LogFields): AwsLog;
+}
+
+/**
+ * JSON Lines by pino, as the local provider writes them: `level` as a word, `time` in ISO 8601, `msg`, and the fields. Errors
+ * are told with code, position and causes. Payloads stay out, and so do secrets: by the name of their field, however deep it lies,
+ * and by what stands around them in a text.
+ */
+export function awsLog({
+  level = 'info',
+  fields = {},
+  stream = standardOutput,
+  ...tameOptions
+}: AwsLogOptions = {}): AwsLog {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  );
+  const tame = tamer(tameOptions);
+  // Merged here: a child of pino's own would write a name twice that is in the line, too.
+  const withFields = (bound: LogFields): AwsLog => ({
+    debug: (own, message) => logger.debug({ ...bound, ...tame(own) }, cleanText(message)),
+    info: (own, message) => logger.info({ ...bound, ...tame(own) }, cleanText(message)),
+    warn: (own, message) => logger.warn({ ...bound, ...tame(own) }, cleanText(message)),
+    error: (own, message) => logger.error({ ...bound, ...tame(own) }, cleanText(message)),
+    child: (more) => withFields({ ...bound, ...tame(more) }),
+  });
+  return withFields(tame(fields));
+}
