@@ -45,7 +45,8 @@ export function parseLocation(location: string): Location {
   if (key.search(WILDCARD) === key.length - 1 && key.endsWith('*'))
     return { bucket, key, listing: under(key.slice(0, -1)) };
   const all = under(key.slice(0, key.search(WILDCARD)));
-  const pattern = globPattern(key, location);
+  // A folder stands for what is in it.
+  const pattern = globPattern(key.endsWith('/') ? `${key}**` : key, location);
   return {
     bucket,
     key,

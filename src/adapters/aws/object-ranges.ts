@@ -41,22 +41,25 @@ export async function* readRanges(
   const stop = AbortSignal.any([signal, left.signal]);
   const parts: ReadAhead[] = [];
   let next = start;
+  let taken = 0;
   try {
     for (;;) {
-      while (parts.length < options.parallelParts && next < end) {
+      // Whoever only looks at a beginning asks for one part of it: each chunk that is taken lets one part more begin.
+      while (parts.length < Math.min(options.parallelParts, 1 + taken) && next < end) {
         const part = { start: next, end: Math.min(next + options.partBytes, end) };
         parts.push(new ReadAhead(fetchPart(object, part, ports, options, stop)));
         next = part.end;
       }
       const first = parts[0];
       if (first === undefined) return;
-      for (;;) {
-        const chunk = await first.take();
-        signal.throwIfAborted();
-        if (chunk === undefined) break;
-        yield chunk;
+      const chunk = await first.take();
+      signal.throwIfAborted();
+      if (chunk === undefined) {
+        parts.shift();
+        continue;
       }
-      parts.shift();
+      taken++;
+      yield chunk;
     }
   } finally {
     left.abort();

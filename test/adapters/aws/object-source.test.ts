@@ -109,6 +109,7 @@ describe('S3ObjectSource lists', () => {
     ['/entity/yyyy=20{19,21}/mm=0[6-9]/?.csv', [june[0]]],
     ['/entity/yyyy=2019/mm=0[!6]/*', [may]],
     ['/entity/*.csv', []],
+    ['/entity/yyyy=*/mm=05/', [may]],
     ['/entity/_temporary/', ['entity/_temporary/0/d.csv']],
     ['/what[1]?.csv', ['what[1]?.csv']],
     ['/nothing/', []],
@@ -470,6 +471,26 @@ describe('S3ObjectSource holds', () => {
       expect(asked).toBeLessThanOrEqual(seen + 1);
     }
     expect(seen).toBe(500);
+  });
+
+  it('one part where only a beginning is looked at', async () => {
+    let begun = 0;
+    const get: S3Calls['get'] = async (_object, { start, end }) => {
+      begun++;
+      return (async function* () {
+        yield new Uint8Array(end - start);
+      })();
+    };
+    const source = new S3ObjectSource(
+      { ...surroundings(), calls: { ...pagesOf([]), get } },
+      { partBytes: 100_000, chunkBytes: 10_000 },
+    );
+    const object = { bucket: 'lake', key: 'a', version: 'v', size: 1_000_000 };
+    for await (const chunk of source.read(object, { start: 0, end: object.size }, never)) {
+      expect(chunk.length).toBe(10_000);
+      break;
+    }
+    expect(begun).toBe(1);
   });
 
   it('as many parts as it may, each begun only when there is room', async () => {
