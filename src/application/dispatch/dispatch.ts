@@ -68,7 +68,7 @@ export interface DispatchSummary {
   /** Stored bytes of the objects that have sections to do. */
   bytesToRead: number;
   /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
-  rest: { readonly locations: readonly string[]; readonly after: string } | null;
+  rest: Pick<DispatchRequest, 'locations' | 'after'> | null;
 }
 
 /** What a run plans that reads no objects, and what every other one starts from. */
@@ -111,18 +111,22 @@ export async function dispatch(
   const where = andWhere(context.pipeline.source.where, context.where);
   let batch: LakeObject[] = [];
   let last: string | undefined;
+  let listed = 0;
   // One location names an object once; several may overlap.
   const seen = request.locations.length > 1 ? new Set<string>() : null;
   for (const [index, location] of request.locations.entries()) {
     const after = index === 0 ? request.after : undefined;
     for await (const object of ports.source.list(location, context.signal, after)) {
-      if (request.stopAt !== undefined && last !== undefined && ports.clock.now() >= request.stopAt) {
+      // The first is always taken, or the rest would be all there was.
+      if (request.stopAt !== undefined && listed > 0 && ports.clock.now() >= request.stopAt) {
         await dispatcher.take(batch);
-        summary.rest = { locations: request.locations.slice(index), after: last };
+        const locations = request.locations.slice(index);
+        summary.rest = last === undefined ? { locations } : { locations, after: last };
         report(summary);
         return summary;
       }
       last = object.key;
+      listed++;
       if (seen?.has(nameOf(object)) === true) continue;
       seen?.add(nameOf(object));
       if (

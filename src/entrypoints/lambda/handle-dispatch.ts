@@ -144,7 +144,8 @@ async function carryOutOrder(
     batches.laps(clock),
   );
   const { rest } = summary;
-  if (rest !== null) await ports.orders.send(orderData({ ...rest, run, where }, pipeline), signal);
+  if (rest !== null)
+    await ports.orders.send(orderData({ ...rest, after: rest.after, run, where }, pipeline), signal);
   else if (kind === 'order')
     await ports.store.saveRun({ ...begun, report: JSON.stringify({ kind }) }, signal);
   const reply = replyOf(run, generation.id, summary);
