@@ -1,0 +1,3 @@
+import { sluiceApp } from '../src/app.ts';
+
+sluiceApp().app.synth();

@@ -1,0 +1,121 @@
+import { Duration } from 'aws-cdk-lib';
+import {
+  Alarm,
+  ComparisonOperator,
+  type IAlarmAction,
+  type IMetric,
+  MathExpression,
+  Metric,
+  Stats,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { CfnEventSourceMapping, Function } from 'aws-cdk-lib/aws-lambda';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import type { FunctionName } from './manifest.ts';
+import type { PipelineMetrics } from './metrics.ts';
+
+export interface AlarmsProps {
+  readonly functions: Readonly<Record<FunctionName, Function>>;
+  /** By what their letters were. */
+  readonly deadLetters: Readonly<Record<string, Queue>>;
+  readonly analyzeMapping: CfnEventSourceMapping;
+  readonly metrics: PipelineMetrics;
+  /** In seconds: the age after which a record is given up. */
+  readonly maxRecordAge: number;
+  readonly failurePercent: number;
+  readonly topicArn: string | undefined;
+}
+
+const MINUTE = Duration.minutes(1);
+const FIVE_MINUTES = Duration.minutes(5);
+/** Of the age at which records are given up. */
+const LATE = 0.25;
+
+/** What a person has to know without looking. */
+export class Alarms extends Construct {
+  readonly all: Alarm[] = [];
+  readonly #action: IAlarmAction | undefined;
+
+  constructor(scope: Construct, id: string, props: AlarmsProps) {
+    super(scope, id);
+    const { functions, deadLetters, analyzeMapping, metrics, topicArn } = props;
+    this.#action =
+      topicArn === undefined ? undefined : new SnsAction(Topic.fromTopicArn(this, 'Topic', topicArn));
+
+    this.#add('FramesLate', {
+      says: 'Frames wait too long for analyze: they are given up when they are four times as old.',
+      metric: functions.analyze.metric('IteratorAge', { statistic: Stats.MAXIMUM, period: MINUTE }),
+      over: props.maxRecordAge * LATE * 1000,
+      periods: 5,
+    });
+    this.#add('FramesGivenUp', {
+      says: 'Frames could not be applied and lie in the state bucket under aws/lambda/: `sluice doctor --logs`, then reprocess.',
+      metric: new Metric({
+        namespace: 'AWS/Lambda',
+        metricName: 'OnFailureDestinationDeliveredEventCount',
+        dimensionsMap: { EventSourceMappingUUID: analyzeMapping.ref },
+        statistic: Stats.SUM,
+        period: FIVE_MINUTES,
+      }),
+      over: 0,
+    });
+    for (const [what, queue] of Object.entries(deadLetters)) {
+      this.#add(`DeadLettersOf${what}`, {
+        says: `Dead letters of ${what}: their sections or calls are missing until they are sent again.`,
+        metric: queue.metricApproximateNumberOfMessagesVisible({
+          statistic: Stats.MAXIMUM,
+          period: FIVE_MINUTES,
+        }),
+        over: 0,
+      });
+    }
+    this.#add('FailureRate', {
+      says: 'Too many rows and messages fail.',
+      metric: new MathExpression({
+        label: 'failures in percent of rows read',
+        expression: '100 * failures / MAX([rows, failures, 1])',
+        usingMetrics: {
+          failures: metrics.sum('failuresOpened', FIVE_MINUTES),
+          rows: metrics.sum('rowsRead', FIVE_MINUTES),
+        },
+        period: FIVE_MINUTES,
+      }),
+      over: props.failurePercent,
+      periods: 3,
+    });
+    for (const [name, target] of Object.entries(functions)) {
+      this.#add(`ErrorsOf${name}`, {
+        says: `${name} fails: see its log, or \`sluice doctor --logs\`.`,
+        metric: target.metricErrors({ statistic: Stats.SUM, period: FIVE_MINUTES }),
+        over: 0,
+        periods: 3,
+      });
+      this.#add(`ThrottlesOf${name}`, {
+        says: `${name} is throttled: its own cap, or the account's, is reached.`,
+        metric: target.metricThrottles({ statistic: Stats.SUM, period: FIVE_MINUTES }),
+        over: 0,
+        periods: 3,
+      });
+    }
+  }
+
+  #add(
+    id: string,
+    { says, metric, over, periods = 1 }: { says: string; metric: IMetric; over: number; periods?: number },
+  ): void {
+    const alarm = new Alarm(this, id, {
+      alarmDescription: says,
+      metric,
+      threshold: over,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+      evaluationPeriods: periods,
+      // A pipeline that has nothing to do says nothing.
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+    });
+    if (this.#action !== undefined) alarm.addAlarmAction(this.#action);
+    this.all.push(alarm);
+  }
+}

@@ -1,0 +1,109 @@
+import { CfnRule } from 'aws-cdk-lib/aws-events';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { Function } from 'aws-cdk-lib/aws-lambda';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import type { LakeProps, ScheduleSettings } from './props.ts';
+import type { Settings } from './settings.ts';
+
+export interface EventTargets {
+  readonly dispatch: Queue;
+  /** What EventBridge could not deliver. */
+  readonly lostCalls: Queue;
+}
+
+/**
+ * What starts work: objects that arrive, and the clock. Both become messages in the dispatch queue, so that stopping dispatch for a
+ * deployment loses none of them.
+ */
+export function addEvents(
+  scope: Construct,
+  pipeline: string,
+  { lakes, schedule }: { readonly lakes: readonly LakeProps[]; readonly schedule?: ScheduleSettings },
+  targets: EventTargets,
+): void {
+  const rules: CfnRule[] = [];
+  for (const [index, { bucketName, prefix = '', events = true }] of lakes.entries()) {
+    if (!events) continue;
+    rules.push(
+      new CfnRule(scope, `ObjectCreated${index}`, {
+        description: `Sluice: new objects of ${bucketName} for ${pipeline}`,
+        eventPattern: {
+          source: ['aws.s3'],
+          'detail-type': ['Object Created'],
+          detail: {
+            bucket: { name: [bucketName] },
+            ...(prefix === '' ? {} : { object: { key: [{ prefix }] } }),
+          },
+        },
+        targets: [queueTarget(targets)],
+      }),
+    );
+  }
+  if (schedule !== undefined) {
+    rules.push(
+      new CfnRule(scope, 'Schedule', {
+        description: `Sluice: dispatches ${pipeline} by the clock`,
+        scheduleExpression: schedule.expression,
+        targets: [
+          {
+            ...queueTarget(targets),
+            input: JSON.stringify({ pipeline, objects: schedule.locations }),
+          },
+        ],
+      }),
+    );
+  }
+  allowRules(rules, [targets.dispatch, targets.lostCalls]);
+}
+
+/** Results are complete before they are published: somebody has to ask. */
+export function addPublishing(
+  scope: Construct,
+  pipeline: string,
+  settings: Settings,
+  analyze: Function,
+  lostCalls: Queue,
+): void {
+  const rule = new CfnRule(scope, 'Publishing', {
+    description: `Sluice: publishes what is complete of ${pipeline}`,
+    scheduleExpression: rateOf(settings.publishEvery.toMinutes()),
+    targets: [
+      {
+        id: 'analyze',
+        arn: analyze.functionArn,
+        input: JSON.stringify({ publish: true }),
+        deadLetterConfig: { arn: lostCalls.queueArn },
+      },
+    ],
+  });
+  analyze.addPermission('Publishing', {
+    principal: new ServicePrincipal('events.amazonaws.com'),
+    sourceArn: rule.attrArn,
+  });
+  allowRules([rule], [lostCalls]);
+}
+
+function rateOf(minutes: number): string {
+  if (minutes < 1) throw new Error('publishEvery has to be at least a minute');
+  return minutes === 1 ? 'rate(1 minute)' : `rate(${minutes} minutes)`;
+}
+
+function queueTarget({ dispatch, lostCalls }: EventTargets): CfnRule.TargetProperty {
+  return { id: 'dispatch', arn: dispatch.queueArn, deadLetterConfig: { arn: lostCalls.queueArn } };
+}
+
+function allowRules(rules: readonly CfnRule[], queues: readonly Queue[]): void {
+  for (const rule of rules) {
+    for (const queue of queues) {
+      queue.addToResourcePolicy(
+        new PolicyStatement({
+          principals: [new ServicePrincipal('events.amazonaws.com')],
+          actions: ['sqs:SendMessage'],
+          resources: [queue.queueArn],
+          conditions: { ArnEquals: { 'aws:SourceArn': rule.attrArn } },
+        }),
+      );
+    }
+  }
+}

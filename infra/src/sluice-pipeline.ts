@@ -1,0 +1,283 @@
+import { CfnOutput, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IStream } from 'aws-cdk-lib/aws-kinesis';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import type { CfnEventSourceMapping, Function } from 'aws-cdk-lib/aws-lambda';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { Alarms } from './alarms.ts';
+import { checkConnectionBudget } from './budget.ts';
+import { Cache } from './cache.ts';
+import { addDashboard } from './dashboard.ts';
+import { addEvents, addPublishing } from './events.ts';
+import { sluiceFunction, type FunctionContext } from './functions.ts';
+import { readManifest, type BuildManifest, type FunctionName } from './manifest.ts';
+import { mapQueue, mapStream } from './mappings.ts';
+import { PipelineMetrics } from './metrics.ts';
+import type { Reach } from './permissions.ts';
+import type { SluicePipelineProps } from './props.ts';
+import { lastQueue, WorkQueue } from './queues.ts';
+import { settingsOf, type Settings } from './settings.ts';
+import { Storage } from './storage.ts';
+import { frameStream } from './stream.ts';
+
+/** What a deployment has to find again, by the keys of its outputs. */
+export const outputKeys = {
+  bucket: 'SluiceBucket',
+  taskQueue: 'SluiceTaskQueueUrl',
+  dispatchQueue: 'SluiceDispatchQueueUrl',
+  dispatchMapping: 'SluiceDispatchMapping',
+  analyzeFunction: 'SluiceAnalyzeFunction',
+  build: 'SluiceBuild',
+} as const;
+
+/**
+ * One version of one pipeline on AWS: lake → dispatch → task queue → transform → stream → analyze → database, and what failed through reprocess.
+ *
+ * ```ts
+ * const foundation = new SluiceFoundation(stack, 'Foundation');
+ * new SluicePipeline(stack, 'Lanes', { build: 'build/lanes', foundation, lakes: [{ bucketName: 'flights' }] });
+ * ```
+ */
+export class SluicePipeline extends Construct {
+  readonly manifest: BuildManifest;
+  readonly key: Key;
+  readonly bucket: Bucket;
+  readonly stream: IStream;
+  readonly tasks: WorkQueue;
+  readonly orders: WorkQueue;
+  readonly failures: WorkQueue;
+  /** `null` where no messages come from elsewhere by a queue. */
+  readonly messages: WorkQueue | null;
+  readonly failureTopic: Topic | null;
+  readonly functions: Readonly<Record<FunctionName, Function>>;
+
+  /** @throws Error where the build folder is none, a prop is out of its range, or the database has too few connections */
+  constructor(scope: Construct, id: string, props: SluicePipelineProps) {
+    super(scope, id);
+    const manifest = readManifest(props.build);
+    const settings = settingsOf(props, manifest);
+    const { foundation } = props;
+    checkConnectionBudget(
+      {
+        dispatch: settings.dispatchConcurrency,
+        analyze: settings.analyzeConcurrency,
+        reprocess: settings.reprocessConcurrency,
+      },
+      settings.databaseConnections,
+      foundation.database.maxConnections,
+    );
+    this.manifest = manifest;
+
+    this.key = this.#key(manifest);
+    this.bucket = new Storage(this, 'Storage', this.key, settings).bucket;
+    const { maxReceives } = settings;
+    const workQueue = (name: string, target: FunctionName): WorkQueue =>
+      new WorkQueue(this, name, { key: this.key, timeout: settings.functions[target].timeout, maxReceives });
+    this.tasks = workQueue('Tasks', 'transform');
+    this.orders = workQueue('Orders', 'dispatch');
+    this.failures = workQueue('Failures', 'reprocess');
+    this.messages = settings.messageQueue ? workQueue('Messages', 'transform') : null;
+    const lostCalls = lastQueue(this, 'LostCalls', this.key);
+    this.stream = frameStream(this, 'Frames', this.key, settings);
+    this.failureTopic =
+      props.failureTopic === true
+        ? new Topic(this, 'FailureTopic', { masterKey: this.key, enforceSSL: true })
+        : null;
+    const cache =
+      settings.cache === null ? null : new Cache(this, 'Cache', settings.cache, foundation.network, this.key);
+
+    const reach: Reach = {
+      pipeline: manifest.pipeline,
+      bucket: this.bucket,
+      key: this.key,
+      stream: this.stream,
+      tasks: this.tasks.queue,
+      dispatch: this.orders.queue,
+      failures: this.failures.queue,
+      lostCalls,
+      messages: this.messages?.queue ?? null,
+      topic: this.failureTopic,
+      database: foundation.database,
+      lakes: props.lakes,
+      foreignStreams: props.foreignStreams ?? [],
+    };
+    const common = this.#environment(props, settings);
+    const withDatabase = {
+      ...common,
+      SLUICE_DATABASE_URL: foundation.database.url,
+      SLUICE_DATABASE_CONNECTIONS: String(settings.databaseConnections),
+    };
+    const make = (
+      name: FunctionName,
+      environment: FunctionContext['environment'],
+      network: FunctionContext['network'],
+      reserved?: number,
+    ): Function =>
+      sluiceFunction(this, name, {
+        manifest,
+        folder: props.build,
+        settings,
+        reach,
+        environment,
+        network,
+        reserved,
+      });
+    const inside = { network: foundation.network, groups: [foundation.network.clients] };
+    const dispatch = make('dispatch', withDatabase, inside);
+    const transform = make(
+      'transform',
+      cache === null ? common : { ...common, SLUICE_REDIS_URL: cache.url },
+      // Without Redis nothing inside the network is called: outside it starts sooner and needs no endpoints.
+      cache === null ? null : { ...inside, groups: [...inside.groups, cache.clients] },
+    );
+    // A stream's mapping has no cap of its own: the reserved concurrency is what keeps the connections in their budget.
+    const analyze = make('analyze', withDatabase, inside, settings.analyzeConcurrency);
+    const reprocess = make('reprocess', withDatabase, inside);
+    this.functions = { dispatch, transform, analyze, reprocess };
+
+    const mappings = this.#map(props, settings);
+    addEvents(this, manifest.pipeline, props, { dispatch: this.orders.queue, lostCalls });
+    addPublishing(this, manifest.pipeline, settings, analyze, lostCalls);
+
+    const metrics = new PipelineMetrics(settings.metricsNamespace, manifest.pipeline);
+    const queues = {
+      Tasks: this.tasks,
+      Orders: this.orders,
+      Failures: this.failures,
+      ...(this.messages === null ? {} : { Messages: this.messages }),
+    };
+    const alarms = new Alarms(this, 'Alarms', {
+      functions: this.functions,
+      deadLetters: {
+        ...Object.fromEntries(Object.entries(queues).map(([name, { deadLetters }]) => [name, deadLetters])),
+        LostCalls: lostCalls,
+      },
+      analyzeMapping: mappings.analyze,
+      metrics,
+      maxRecordAge: settings.maxRecordAge.toSeconds(),
+      failurePercent: settings.failurePercent,
+      topicArn: props.alarmTopicArn,
+    });
+    addDashboard(this, 'Dashboard', {
+      name: Stack.of(this).stackName,
+      functions: this.functions,
+      queues: Object.fromEntries(Object.entries(queues).map(([name, { queue }]) => [name, queue])),
+      stream: this.stream,
+      metrics,
+      alarms: alarms.all,
+    });
+    this.#output(mappings.dispatch);
+  }
+
+  #key(manifest: BuildManifest): Key {
+    const key = new Key(this, 'Key', {
+      description: `Sluice: ${manifest.pipeline}@${manifest.version}`,
+      enableKeyRotation: true,
+      // What it encrypted stays readable.
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    // EventBridge writes into encrypted queues by itself. It cannot be bound to the rules: they depend on the queues, and those on the key.
+    key.addToResourcePolicy(
+      new PolicyStatement({
+        sid: 'RulesOfThisAccount',
+        principals: [new ServicePrincipal('events.amazonaws.com')],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+        resources: ['*'],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    );
+    return key;
+  }
+
+  /** What `src/entrypoints/lambda/configuration.ts` of Sluice reads. */
+  #environment(props: SluicePipelineProps, settings: Settings): Record<string, string> {
+    const { redact = [] } = props;
+    return {
+      SLUICE_BUCKET: this.bucket.bucketName,
+      SLUICE_TASK_QUEUE_URL: this.tasks.queue.queueUrl,
+      SLUICE_DISPATCH_QUEUE_URL: this.orders.queue.queueUrl,
+      SLUICE_FAILURE_QUEUE_URL: this.failures.queue.queueUrl,
+      ...(this.messages === null ? {} : { SLUICE_MESSAGE_QUEUE_URL: this.messages.queue.queueUrl }),
+      ...(this.failureTopic === null ? {} : { SLUICE_FAILURE_TOPIC_ARN: this.failureTopic.topicArn }),
+      SLUICE_STREAM_NAME: this.stream.streamName,
+      SLUICE_STREAM_RECORD_BYTES: String(settings.recordBytes),
+      SLUICE_LOG_LEVEL: settings.logLevel,
+      SLUICE_METRICS_NAMESPACE: settings.metricsNamespace,
+      ...(redact.length === 0 ? {} : { SLUICE_REDACT: redact.join(',') }),
+    };
+  }
+
+  #map(
+    props: SluicePipelineProps,
+    settings: Settings,
+  ): { dispatch: CfnEventSourceMapping; analyze: CfnEventSourceMapping } {
+    const { dispatch, transform, analyze, reprocess } = this.functions;
+    const dispatchMapping = mapQueue(this, 'OrdersToDispatch', {
+      queue: this.orders.queue,
+      target: dispatch,
+      // Events of single objects are planned together.
+      batchSize: 10,
+      batchingWindow: 2,
+      concurrency: settings.dispatchConcurrency,
+    });
+    mapQueue(this, 'TasksToTransform', {
+      queue: this.tasks.queue,
+      target: transform,
+      // A task is sized to fill a function; two in one would only wait for each other.
+      batchSize: 1,
+      concurrency: settings.transformConcurrency,
+      pollers: settings.transformPollers,
+    });
+    if (this.messages !== null) {
+      mapQueue(this, 'MessagesToTransform', {
+        queue: this.messages.queue,
+        target: transform,
+        batchSize: 1000,
+        batchingWindow: 1,
+        concurrency: settings.transformConcurrency,
+      });
+    }
+    for (const [index, { streamArn }] of (props.foreignStreams ?? []).entries()) {
+      mapStream(this, `ForeignStream${index}ToTransform`, {
+        streamArn,
+        target: transform,
+        undelivered: this.bucket,
+        settings,
+        startingPosition: 'LATEST',
+      });
+    }
+    mapQueue(this, 'FailuresToReprocess', {
+      queue: this.failures.queue,
+      target: reprocess,
+      batchSize: 10,
+      concurrency: settings.reprocessConcurrency,
+      enabled: settings.reprocessAutomatic,
+    });
+    const analyzeMapping = mapStream(this, 'FramesToAnalyze', {
+      streamArn: this.stream.streamArn,
+      target: analyze,
+      undelivered: this.bucket,
+      settings,
+      // Frames may be put before the mapping is there.
+      startingPosition: 'TRIM_HORIZON',
+    });
+    return { dispatch: dispatchMapping, analyze: analyzeMapping };
+  }
+
+  #output(dispatchMapping: CfnEventSourceMapping): void {
+    const values: Record<keyof typeof outputKeys, string> = {
+      bucket: this.bucket.bucketName,
+      taskQueue: this.tasks.queue.queueUrl,
+      dispatchQueue: this.orders.queue.queueUrl,
+      dispatchMapping: dispatchMapping.ref,
+      analyzeFunction: this.functions.analyze.functionName,
+      build: this.manifest.build,
+    };
+    for (const [name, value] of Object.entries(values)) {
+      const key = outputKeys[name as keyof typeof outputKeys];
+      new CfnOutput(this, `${key}Output`, { value }).overrideLogicalId(key);
+    }
+  }
+}

@@ -1,0 +1,262 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { functionNames } from '../src/manifest.ts';
+import { resource, resources, templates, textOf } from './synthesize.ts';
+
+describe('the functions', () => {
+  it('run Node 24 on arm64, are traced, keep their logs for a while, and may call themselves', () => {
+    const { pipeline } = templates();
+    for (const name of functionNames) {
+      expect(resource(pipeline, 'AWS::Logs::LogGroup', `Pipeline${name}`).Properties['RetentionInDays']).toBe(
+        30,
+      );
+      pipeline.hasResourceProperties('AWS::Lambda::Function', {
+        FunctionName: `sluice-lanes-v1-${name}`,
+        Runtime: 'nodejs24.x',
+        Architectures: ['arm64'],
+        Handler: 'index.handler',
+        TracingConfig: { Mode: 'Active' },
+        RecursiveLoop: name === 'dispatch' || name === 'transform' ? 'Allow' : Match.absent(),
+        LoggingConfig: Match.anyValue(),
+        DeadLetterConfig: Match.anyValue(),
+      });
+    }
+  });
+
+  it('get the environment that the bundles read, and the database only where it is used', () => {
+    const { pipeline } = templates({ failureTopic: 'true', redact: 'name,email' }, { keyed: true });
+    const environment = (name: string) =>
+      Object.keys(
+        (
+          resource(pipeline, 'AWS::Lambda::Function', `Pipeline${name}`).Properties['Environment'] as {
+            Variables: Record<string, unknown>;
+          }
+        ).Variables,
+      ).sort();
+    const common = [
+      'NODE_OPTIONS',
+      'SLUICE_BUCKET',
+      'SLUICE_DISPATCH_QUEUE_URL',
+      'SLUICE_FAILURE_QUEUE_URL',
+      'SLUICE_FAILURE_TOPIC_ARN',
+      'SLUICE_LOG_LEVEL',
+      'SLUICE_MESSAGE_QUEUE_URL',
+      'SLUICE_METRICS_NAMESPACE',
+      'SLUICE_REDACT',
+      'SLUICE_STREAM_NAME',
+      'SLUICE_STREAM_RECORD_BYTES',
+      'SLUICE_TASK_QUEUE_URL',
+    ];
+    const database = ['NODE_EXTRA_CA_CERTS', 'SLUICE_DATABASE_CONNECTIONS', 'SLUICE_DATABASE_URL'];
+    expect(environment('transform')).toEqual([...common, 'SLUICE_REDIS_URL'].sort());
+    for (const name of ['dispatch', 'analyze', 'reprocess'])
+      expect(environment(name)).toEqual([...common, ...database].sort());
+  });
+
+  it('are inside the network where they need it: transform only to claim keys', () => {
+    const inside = (keyed: boolean) => {
+      const { pipeline } = templates({}, { keyed });
+      return functionNames.filter(
+        (name) =>
+          resource(pipeline, 'AWS::Lambda::Function', `Pipeline${name}`).Properties['VpcConfig'] !==
+          undefined,
+      );
+    };
+    expect(inside(false)).toEqual(['dispatch', 'analyze', 'reprocess']);
+    expect(inside(true)).toEqual(functionNames);
+  });
+});
+
+describe('queues and mappings', () => {
+  it('hide messages for six times the timeout, and redrive to dead letters', () => {
+    const { pipeline } = templates({ transformTimeout: '240' });
+    const tasks = resource(pipeline, 'AWS::SQS::Queue', 'PipelineTasksQueue').Properties;
+    expect(tasks['VisibilityTimeout']).toBe(6 * 240);
+    expect(tasks['RedrivePolicy']).toMatchObject({ maxReceiveCount: 5 });
+    for (const { Properties } of Object.values(resources(pipeline, 'AWS::SQS::Queue')))
+      expect(Properties['KmsMasterKeyId']).toBeDefined();
+  });
+
+  it('hand back only what failed, everywhere', () => {
+    const { pipeline } = templates(
+      { foreignStreams: 'arn:aws:kinesis:eu-west-1:111122223333:stream/orders' },
+      { keyed: true },
+    );
+    const mappings = Object.values(resources(pipeline, 'AWS::Lambda::EventSourceMapping'));
+    expect(mappings).toHaveLength(6);
+    for (const { Properties } of mappings)
+      expect(Properties['FunctionResponseTypes']).toEqual(['ReportBatchItemFailures']);
+  });
+
+  it('read the stream with an end to retries, in halves, and keep what they give up', () => {
+    const { pipeline } = templates({ shards: '4', parallelizationFactor: '3', retryAttempts: '7' });
+    const mapping = resource(
+      pipeline,
+      'AWS::Lambda::EventSourceMapping',
+      'PipelineFramesToAnalyze',
+    ).Properties;
+    expect(mapping).toMatchObject({
+      BisectBatchOnFunctionError: true,
+      MaximumRetryAttempts: 7,
+      MaximumRecordAgeInSeconds: 72_000,
+      ParallelizationFactor: 3,
+      StartingPosition: 'TRIM_HORIZON',
+    });
+    expect(
+      textOf((mapping['DestinationConfig'] as { OnFailure: { Destination: unknown } }).OnFailure.Destination),
+    ).toBe('<PipelineStorageState.Arn>');
+    pipeline.hasResourceProperties('AWS::Kinesis::Stream', { ShardCount: 4, MaxRecordSizeInKiB: 1024 });
+    // The reserved concurrency caps the connections: 4 shards × 3, and the publishing.
+    pipeline.hasResourceProperties('AWS::Lambda::Function', {
+      FunctionName: 'sluice-lanes-v1-analyze',
+      ReservedConcurrentExecutions: 13,
+    });
+  });
+
+  it('cap how many run at once: by the mapping, or by its pollers', () => {
+    const mapping = (context: Record<string, string>) =>
+      resource(templates(context).pipeline, 'AWS::Lambda::EventSourceMapping', 'PipelineTasksToTransform')
+        .Properties;
+    expect(mapping({ transformConcurrency: '1000' })['ScalingConfig']).toEqual({ MaximumConcurrency: 1000 });
+    const polled = mapping({ transformPollers: '10-500' });
+    expect(polled['ScalingConfig']).toBeUndefined();
+    expect(polled['ProvisionedPollerConfig']).toEqual({ MinimumPollers: 10, MaximumPollers: 500 });
+  });
+
+  it('leave failures in their queue until somebody says so', () => {
+    const enabled = (context: Record<string, string>) =>
+      resource(templates(context).pipeline, 'AWS::Lambda::EventSourceMapping', 'PipelineFailuresToReprocess')
+        .Properties['Enabled'];
+    expect(enabled({})).toBe(false);
+    expect(enabled({ reprocessAutomatic: 'true' })).toBe(true);
+  });
+});
+
+describe('what starts work', () => {
+  it('are objects that arrive, by EventBridge, as messages for dispatch', () => {
+    const { pipeline } = templates({ lake: 's3://flights/2024/' });
+    const { Properties: rule } = resource(pipeline, 'AWS::Events::Rule', 'PipelineObjectCreated0');
+    expect(rule['EventPattern']).toEqual({
+      source: ['aws.s3'],
+      'detail-type': ['Object Created'],
+      detail: { bucket: { name: ['flights'] }, object: { key: [{ prefix: '2024/' }] } },
+    });
+    expect(textOf((rule['Targets'] as { Arn: unknown }[])[0]?.Arn)).toBe('<PipelineOrdersQueue.Arn>');
+  });
+
+  it('is a schedule, too; and results are published by another', () => {
+    const { pipeline } = templates({
+      lakeEvents: 'false',
+      schedule: 'cron(15 3 * * ? *)',
+      scheduleLocations: 's3://flights/2024/',
+      publishMinutes: '1',
+    });
+    const { Properties: schedule } = resource(pipeline, 'AWS::Events::Rule', 'PipelineSchedule');
+    expect((schedule['Targets'] as { Input: string }[])[0]?.Input).toBe(
+      '{"pipeline":"lanes","objects":["s3://flights/2024/"]}',
+    );
+    const { Properties: publishing } = resource(pipeline, 'AWS::Events::Rule', 'PipelinePublishing');
+    expect(publishing['ScheduleExpression']).toBe('rate(1 minute)');
+    expect((publishing['Targets'] as { Input: string }[])[0]?.Input).toBe('{"publish":true}');
+    expect(Object.keys(resources(pipeline, 'AWS::Events::Rule'))).toHaveLength(2);
+  });
+});
+
+describe('the state bucket', () => {
+  it('is encrypted, refuses what is not TLS, and forgets claims and what was undelivered', () => {
+    const { pipeline } = templates();
+    const bucket = resource(pipeline, 'AWS::S3::Bucket', 'PipelineStorageState').Properties;
+    expect(JSON.stringify(bucket['BucketEncryption'])).toContain('aws:kms');
+    expect(bucket['LifecycleConfiguration']).toMatchObject({
+      Rules: expect.arrayContaining([
+        expect.objectContaining({ Prefix: 'claims/', ExpirationInDays: 30 }),
+        expect.objectContaining({ Prefix: 'aws/lambda/', ExpirationInDays: 90 }),
+      ]) as unknown,
+    });
+    pipeline.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+        ]),
+      },
+    });
+    for (const { DeletionPolicy } of Object.values(pipeline.findResources('AWS::S3::Bucket')))
+      expect(DeletionPolicy).toBe('Retain');
+  });
+});
+
+describe('the foundation', () => {
+  it('has no way out but the endpoints, and a database that only its clients reach', () => {
+    const { foundation } = templates();
+    expect(resources(foundation, 'AWS::EC2::NatGateway')).toEqual({});
+    expect(resources(foundation, 'AWS::EC2::InternetGateway')).toEqual({});
+    const services = Object.values(resources(foundation, 'AWS::EC2::VPCEndpoint')).map(({ Properties }) =>
+      textOf(Properties['ServiceName']),
+    );
+    expect(new Set(services.map((name) => name.split('.').at(-1)))).toEqual(
+      new Set(['kinesis-streams', 's3', 'sqs']),
+    );
+    foundation.hasResourceProperties('AWS::RDS::DBCluster', {
+      Engine: 'aurora-postgresql',
+      EnableIAMDatabaseAuthentication: true,
+      ManageMasterUserPassword: true,
+      StorageEncrypted: true,
+      DeletionProtection: true,
+      ServerlessV2ScalingConfiguration: { MinCapacity: 0.5, MaxCapacity: 8 },
+    });
+  });
+
+  it('is the same for every version and every pipeline that shares it, so that none takes away what another has', () => {
+    const first = templates({ foundation: 'shared' }, { pipeline: 'lanes', version: 1 });
+    const second = templates({ foundation: 'shared' }, { pipeline: 'hubs', version: 2, keyed: true });
+    const without = (template: typeof first.foundation) => {
+      // What is exported follows from who imports; CloudFormation keeps exports that others use.
+      const { Outputs: _, ...rest } = template.toJSON() as Record<string, unknown>;
+      return rest;
+    };
+    expect(without(second.foundation)).toEqual(without(first.foundation));
+    expect(second.foundation.toJSON()['Outputs']).toEqual(first.foundation.toJSON()['Outputs']);
+  });
+
+  it('stands beside a new version: the pipelines’ stacks share no name', () => {
+    const names = [1, 2].map((version) =>
+      Object.values(resources(templates({}, { version }).pipeline, 'AWS::Lambda::Function')).map(
+        ({ Properties }) => Properties['FunctionName'] as string,
+      ),
+    );
+    expect(new Set(names.flat()).size).toBe(8);
+  });
+
+  it('shortens names that Lambda would refuse, and keeps them apart', () => {
+    const long = (letter: string) =>
+      Object.values(
+        resources(
+          templates({}, { pipeline: `${'x'.repeat(63)}${letter}` }).pipeline,
+          'AWS::Lambda::Function',
+        ),
+      ).map(({ Properties }) => Properties['FunctionName'] as string);
+    const names = [...long('a'), ...long('b')];
+    expect(new Set(names).size).toBe(8);
+    for (const name of names) expect(name.length).toBeLessThanOrEqual(64);
+  });
+});
+
+describe('alarms', () => {
+  it('tell of late frames, frames given up, dead letters, failures, errors and throttles', () => {
+    const { pipeline } = templates({ alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms' });
+    const alarms = Object.entries(resources(pipeline, 'AWS::CloudWatch::Alarm'));
+    const names = alarms.map(([id]) => id.replace(/^PipelineAlarms|[0-9A-F]{8}$/g, '')).sort();
+    expect(names).toEqual(
+      [
+        'FramesLate',
+        'FramesGivenUp',
+        'FailureRate',
+        ...['Tasks', 'Orders', 'Failures', 'LostCalls'].map((queue) => `DeadLettersOf${queue}`),
+        ...functionNames.flatMap((name) => [`ErrorsOf${name}`, `ThrottlesOf${name}`]),
+      ].sort(),
+    );
+    for (const [, { Properties }] of alarms)
+      expect(Properties['AlarmActions']).toEqual(['arn:aws:sns:eu-west-1:111122223333:alarms']);
+    pipeline.resourceCountIs('AWS::CloudWatch::Dashboard', 1);
+  });
+});
