@@ -15,6 +15,7 @@ const libraries = {
   esbuild: '^src/entrypoints/cli/build/',
   'string-width': '^src/entrypoints/cli/terminal/',
   'chart.js': '^src/entrypoints/cli/report/',
+  pg: '^src/adapters/postgres/pg-database\\.ts$',
   ioredis: '^src/adapters/redis/client\\.ts$',
   '@opentelemetry/api': '^src/adapters/aws/tracing\\.ts$',
 };

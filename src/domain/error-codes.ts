@@ -191,6 +191,11 @@ export const errorCatalogue = {
     'The result store is locked by another process.',
     'It is retried; stop the other process if it stays.',
   ),
+  E_STORE_SCHEMA: infrastructure(
+    'The database has no tables of Sluice, or those of another version.',
+    'Run `sluice migrate --database URL`, or use the Sluice that they were made for.',
+    false,
+  ),
   E_SINK_REJECTED: infrastructure(
     'The sink refused frames until the deadline.',
     'It is retried; see the reason in the message.',
