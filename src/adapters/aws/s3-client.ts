@@ -198,9 +198,8 @@ async function asObject<T>(
   });
 }
 
+/** The client ends the connection when the signal is aborted. */
 async function* bodyOf(body: Readable, name: ObjectName, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  const stop = () => body.destroy();
-  signal.addEventListener('abort', stop, { once: true });
   const pieces = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   try {
     for (;;) {
@@ -209,7 +208,6 @@ async function* bodyOf(body: Readable, name: ObjectName, signal: AbortSignal): A
       yield next.value;
     }
   } finally {
-    signal.removeEventListener('abort', stop);
     // A body that was read to its end keeps its connection; any other loses it.
     body.destroy();
   }

@@ -3,11 +3,12 @@ import fc from 'fast-check';
 import { createServer, type RequestListener } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { httpHandler } from '../../../src/adapters/aws/http-handler.ts';
 import { S3ObjectSource, type S3ObjectSourceOptions } from '../../../src/adapters/aws/object-source.ts';
 import { createS3Calls, type S3Calls } from '../../../src/adapters/aws/s3-client.ts';
-import type { LakeObject } from '../../../src/domain/lake-object.ts';
+import { InfrastructureError } from '../../../src/domain/errors.ts';
+import type { ByteRange, LakeObject } from '../../../src/domain/lake-object.ts';
 import { defaultRetry } from '../../../src/domain/retry.ts';
 import { startFaultProxy, type WireFault } from '../../../src/testing/lambda/index.ts';
 import { objectSourceContract } from '../../../src/testing/index.ts';
@@ -63,8 +64,8 @@ async function put(bucket: string, key: string, content: Uint8Array | string): P
   await twin.calls().put({ bucket, key }, Buffer.from(content), { contentType: 'text/csv' }, never);
 }
 
-async function readAll(source: S3ObjectSource, object: LakeObject): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(source.read(object, { start: 0, end: object.size }, never)));
+async function readAll(source: S3ObjectSource, object: LakeObject, signal = never): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(source.read(object, { start: 0, end: object.size }, signal)));
 }
 
 async function keysAt(source: S3ObjectSource, location: string, after?: string): Promise<string[]> {
@@ -445,6 +446,33 @@ describe('S3ObjectSource and services that are not S3', () => {
     expect(asked).toBe(2);
   });
 
+  it('lets go of a body that is under way when it is stopped', async () => {
+    const open = new Set<unknown>();
+    await withService(
+      (_request, response) => {
+        open.add(response);
+        response.on('close', () => open.delete(response));
+        response.writeHead(206, { etag: '"v1"', 'content-range': 'bytes 0-9/10', 'content-length': 10 });
+        response.write('0123');
+      },
+      async (source) => {
+        const stop = new AbortController();
+        const reason = new Error('enough');
+        const stopped = readAll(source, object, stop.signal);
+        await vi.waitUntil(() => open.size === 1);
+        // By then the reader waits for bytes that do not come.
+        setTimeout(() => stop.abort(reason), 20);
+        await expect(stopped).rejects.toBe(reason);
+        await vi.waitUntil(() => open.size === 0);
+      },
+    );
+  });
+
+  it('goes on behind a key where the service does not know how', async () => {
+    const source = new S3ObjectSource({ ...surroundings(), calls: pagesOf([['a', 'b'], ['c']]) });
+    expect(await keysAt(source, 's3://lake/', 'a')).toEqual(['b', 'c']);
+  });
+
   it('refuses a listing whose pages are in no order: what goes on behind a key would miss others', async () => {
     const pages = [['b', 'a'], ['c', 'd'], ['bb']];
     const source = new S3ObjectSource({ ...surroundings(), calls: pagesOf(pages) });
@@ -473,55 +501,86 @@ describe('S3ObjectSource holds', () => {
     expect(seen).toBe(500);
   });
 
-  it('one part where only a beginning is looked at', async () => {
-    let begun = 0;
-    const get: S3Calls['get'] = async (_object, { start, end }) => {
-      begun++;
-      return (async function* () {
-        yield new Uint8Array(end - start);
-      })();
-    };
-    const source = new S3ObjectSource(
-      { ...surroundings(), calls: { ...pagesOf([]), get } },
-      { partBytes: 100_000, chunkBytes: 10_000 },
-    );
-    const object = { bucket: 'lake', key: 'a', version: 'v', size: 1_000_000 };
-    for await (const chunk of source.read(object, { start: 0, end: object.size }, never)) {
+  it('one part where only a beginning is looked at, and ends its request', async () => {
+    const signals: AbortSignal[] = [];
+    const source = bodies(async function* ({ start, end }, signal) {
+      signals.push(signal);
+      for (let at = start; at < end; at += 1_000) yield new Uint8Array(1_000);
+    });
+    const left = source.read(large, { start: 0, end: large.size }, never);
+    for await (const chunk of left) {
       expect(chunk.length).toBe(10_000);
+      expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
       break;
     }
-    expect(begun).toBe(1);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+  });
+
+  it('on as long as there is progress, however little', async () => {
+    const source = bodies(async function* ({ start }) {
+      yield Uint8Array.of(start);
+      throw new InfrastructureError('broken');
+    });
+    const read = await Array.fromAsync(source.read(large, { start: 5, end: 45 }, never));
+    expect(Buffer.concat(read).equals(Buffer.from(Array.from({ length: 40 }, (_, at) => at + 5)))).toBe(true);
+  });
+
+  it('on for 8 tries where bodies end before their time', async () => {
+    let begun = 0;
+    const source = bodies(async function* () {
+      begun++;
+      yield new Uint8Array(0);
+    });
+    const read = Array.fromAsync(source.read(large, { start: 0, end: 10 }, never));
+    await expect(read).rejects.toMatchObject({ kind: 'infrastructure', retryable: true });
+    expect(begun).toBe(8);
+  });
+
+  it('nothing that it did not ask for', async () => {
+    const source = bodies(async function* ({ start, end }) {
+      yield new Uint8Array(end - start + 1);
+    });
+    const read = Array.fromAsync(source.read(large, { start: 0, end: 10 }, never));
+    await expect(read).rejects.toMatchObject({ kind: 'infrastructure', retryable: false });
   });
 
   it('as many parts as it may, each begun only when there is room', async () => {
     let open = 0;
     let most = 0;
     let begun = 0;
-    const size = 1_000_000;
     const piece = new Uint8Array(1_000);
-    const calls: Pick<S3Calls, 'get' | 'head' | 'list'> = {
-      ...pagesOf([]),
-      get: async (_object, { start, end }) => {
+    const source = bodies(
+      async function* ({ start, end }) {
         begun++;
         most = Math.max(most, ++open);
-        return (async function* () {
-          for (let at = start; at < end; at += piece.length) yield piece;
-          open--;
-        })();
+        for (let at = start; at < end; at += piece.length) yield piece;
+        open--;
       },
-    };
-    const options = { partBytes: 100_000, parallelParts: 3, chunkBytes: 10_000 };
-    const source = new S3ObjectSource({ ...surroundings(), calls }, options);
-    const object = { bucket: 'lake', key: 'a', version: 'v', size };
+      { parallelParts: 3 },
+    );
     let read = 0;
-    for await (const chunk of source.read(object, { start: 0, end: size }, never)) {
+    for await (const chunk of source.read(large, { start: 0, end: large.size }, never)) {
       read += chunk.length;
       expect(begun).toBeLessThanOrEqual(Math.ceil(read / 100_000) + 2);
     }
-    expect(read).toBe(size);
+    expect(read).toBe(large.size);
     expect(most).toBe(3);
   });
 });
+
+const large: LakeObject = { bucket: 'lake', key: 'a', version: 'v', size: 1_000_000 };
+
+/** A source whose requests are answered with these bodies; parts of 100,000 bytes, chunks of 10,000. */
+function bodies(
+  body: (range: ByteRange, signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  options: S3ObjectSourceOptions = {},
+): S3ObjectSource {
+  const get: S3Calls['get'] = async (_object, range, signal) => body(range, signal);
+  return new S3ObjectSource(
+    { ...surroundings(), calls: { ...pagesOf([]), get } },
+    { partBytes: 100_000, chunkBytes: 10_000, ...options },
+  );
+}
 
 /** A service that lists these pages, and holds no single object. */
 function pagesOf(

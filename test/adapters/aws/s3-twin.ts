@@ -128,14 +128,15 @@ function listing(bucket: string, all: readonly Listed[], query: URLSearchParams)
     .sort((a, b) => compareUtf8(a.key, b.key));
   const page = found.slice(0, maxKeys);
   const next = found.length > page.length ? page.at(-1)?.key : undefined;
+  const encode = query.get('encoding-type') === 'url' ? formEncoded : xmlEscaped;
   const contents = page.map(
     ({ key, etag, size }) =>
-      `<Contents><Key>${formEncoded(key)}</Key><ETag>${etag.replaceAll('"', '&quot;')}</ETag><Size>${size}</Size></Contents>`,
+      `<Contents><Key>${encode(key)}</Key><ETag>${etag.replaceAll('"', '&quot;')}</ETag><Size>${size}</Size></Contents>`,
   );
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">',
-    `<Name>${bucket}</Name><EncodingType>url</EncodingType><KeyCount>${page.length}</KeyCount>`,
+    `<Name>${bucket}</Name>${encode === formEncoded ? '<EncodingType>url</EncodingType>' : ''}<KeyCount>${page.length}</KeyCount>`,
     `<IsTruncated>${next !== undefined}</IsTruncated>`,
     ...(next === undefined
       ? []
@@ -143,6 +144,10 @@ function listing(bucket: string, all: readonly Listed[], query: URLSearchParams)
     ...contents,
     '</ListBucketResult>',
   ].join('');
+}
+
+function xmlEscaped(key: string): string {
+  return key.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
 
 /** As S3 encodes keys in listings: percent-encoded but for `/`, and `+` for a space. */
