@@ -46,10 +46,10 @@ const REFUSALS = /^(MOVED|CROSSSLOT|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|ERR invali
  */
 export function connectRedis(url: string, options: RedisConnectionOptions = {}): RedisClient {
   const { timeoutMs = 2_000, connectTimeoutMs = 1_000, maxReconnectMs = 2_000 } = options;
-  const { cluster, ...server } = serverOf(url);
+  const { cluster, host, port, db, ...access } = serverOf(url);
   const retryStrategy = (attempt: number) => Math.min(maxReconnectMs, 50 * 2 ** Math.min(attempt, 10));
   const settings = {
-    ...server,
+    ...access,
     connectTimeout: connectTimeoutMs,
     // A container that was frozen may hold a dead connection, which only silence tells of.
     socketTimeout: timeoutMs,
@@ -60,15 +60,15 @@ export function connectRedis(url: string, options: RedisConnectionOptions = {}):
     reconnectOnError: (error: Error) => error.message.includes('READONLY'),
   } satisfies RedisOptions;
   const connection: Connection = cluster
-    ? new Cluster([{ host: server.host, port: server.port }], {
+    ? new Cluster([{ host, port }], {
         redisOptions: settings,
         clusterRetryStrategy: retryStrategy,
         enableOfflineQueue: false,
         slotsRefreshTimeout: connectTimeoutMs,
         // A certificate is for a name, not for the address that it stands for.
-        dnsLookup: (host, callback) => callback(null, host),
+        dnsLookup: (name, callback) => callback(null, name),
       })
-    : new Redis({ ...settings, retryStrategy, enableOfflineQueue: false });
+    : new Redis({ ...settings, host, port, db, retryStrategy, enableOfflineQueue: false });
   return new IoredisClient(connection, cluster, timeoutMs);
 }
 
@@ -187,29 +187,32 @@ function unavailable(message: string, cause: unknown): InfrastructureError {
 interface Server {
   readonly host: string;
   readonly port: number;
+  readonly db: number;
   readonly username?: string;
   readonly password?: string;
-  readonly db?: number;
   readonly tls?: object;
   readonly cluster: boolean;
 }
 
 function serverOf(text: string): Server {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const database = /^\/?(\d*)$/.exec(url?.pathname ?? '');
-  if (url === undefined || !/^rediss?:$/.test(url.protocol) || url.hostname === '' || database === null) {
-    // The text stays out: a URL that is nearly right has a password that is.
-    throw new DomainError('not a URL of Redis: redis[s]://[user[:password]@]host[:port][/database]', {
-      code: 'E_USAGE',
-    });
+  try {
+    const url = new URL(text);
+    const [, database] = /^\/?(\d*)$/.exec(url.pathname) ?? [];
+    if (/^rediss?:$/.test(url.protocol) && url.hostname !== '' && database !== undefined) {
+      return {
+        host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+        port: url.port === '' ? 6379 : Number(url.port),
+        db: Number(database),
+        ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
+        ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
+        ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+        cluster: url.searchParams.get('cluster') === 'true',
+      };
+    }
+  } catch {
+    // What is said of it comes below, and without the text: a URL that is nearly right has a password that is.
   }
-  return {
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
-    port: url.port === '' ? 6379 : Number(url.port),
-    ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
-    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
-    ...(database[1] === '' ? {} : { db: Number(database[1]) }),
-    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
-    cluster: url.searchParams.get('cluster') === 'true',
-  };
+  throw new DomainError('not a URL of Redis: redis[s]://[user[:password]@]host[:port][/database]', {
+    code: 'E_USAGE',
+  });
 }

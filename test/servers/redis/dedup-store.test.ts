@@ -26,7 +26,7 @@ let direct: Redis;
 const open: RedisDedupStore[] = [];
 
 beforeAll(async () => {
-  server = await startRedis({ args: ['--enable-debug-command', 'yes'] });
+  server = await startRedis();
   direct = new Redis(server.url);
 });
 afterAll(async () => {
@@ -159,17 +159,17 @@ describe('Keys in Redis', () => {
   });
 
   it('are free again when the lease ends by the clock of Redis', async () => {
-    const store = connect({ retentionMs: 40 });
-    const [first] = await claimAll(store, ['a'], 30);
-    expect(await store.claim(['a'], 30, unstopped)).toEqual([{ state: 'busy' }]);
-    await sleep(35);
+    const store = connect({ retentionMs: 300 });
+    const [first] = await claimAll(store, ['a'], 300);
+    expect(await store.claim(['a'], 300, unstopped)).toEqual([{ state: 'busy' }]);
+    await sleep(310);
     const [second] = await claimAll(store, ['a']);
     expect(second?.token).toBeGreaterThan(first?.token as number);
     expect(await store.commit([first as Claim], unstopped)).toEqual([false]);
     expect(await store.release([first as Claim], unstopped)).toEqual([false]);
     expect(await store.commit([second as Claim], unstopped)).toEqual([true]);
-    expect(await store.claim(['a'], 30, unstopped)).toEqual([{ state: 'done' }]);
-    await sleep(50);
+    expect(await store.claim(['a'], 300, unstopped)).toEqual([{ state: 'done' }]);
+    await sleep(310);
     expect((await store.claim(['a'], 30, unstopped))[0]?.state).toBe('claimed');
   });
 
@@ -244,7 +244,7 @@ describe('Redis away', () => {
       const store = connect({}, { maxReconnectMs: 200 }, own.url);
       await claimAll(store, ['a']);
       const pause = new Redis(own.url);
-      await pause.call('CLIENT', 'PAUSE', '10000', 'ALL');
+      await pause.call('CLIENT', 'PAUSE', '10000', 'WRITE');
       const under = thrownBy(() => store.claim(['b'], 1_000, unstopped));
       await sleep(20);
       pause.disconnect();
@@ -258,7 +258,7 @@ describe('Redis away', () => {
           unavailable(true),
         );
       }
-      expect(performance.now() - begun).toBeLessThan(1_000);
+      expect(performance.now() - begun).toBeLessThan(5_000);
       await own.restart();
       await readyAgain(store);
       // What failed was not kept back and sent now.
@@ -280,12 +280,13 @@ describe('Redis away', () => {
   });
 
   it('fails calls within the timeout where it does not answer, and connects anew', async () => {
-    const store = connect({}, { timeoutMs: 100 });
+    const store = connect({}, { timeoutMs: 400 });
     await claimAll(store, ['a']);
-    await direct.call('CLIENT', 'PAUSE', '250', 'ALL');
+    await direct.call('CLIENT', 'PAUSE', '10000', 'WRITE');
     const begun = performance.now();
     await expect(store.claim(['b'], 1_000, unstopped)).rejects.toMatchObject(unavailable(true));
-    expect(performance.now() - begun).toBeLessThan(240);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+    await direct.call('CLIENT', 'UNPAUSE');
     await readyAgain(store);
     expect(await store.claim(['a'], 1_000, unstopped)).toEqual([{ state: 'busy' }]);
   });
@@ -313,14 +314,14 @@ describe('Redis away', () => {
       stopping.abort(reason);
       const begun = performance.now();
       expect(await call).toBe(reason);
-      expect(performance.now() - begun).toBeLessThan(50);
+      expect(performance.now() - begun).toBeLessThan(1_000);
     };
     const store = connect();
     await claimAll(store, ['x']);
-    await direct.call('CLIENT', 'PAUSE', '100', 'ALL');
+    await direct.call('CLIENT', 'PAUSE', '10000', 'WRITE');
     await stopped(store);
     await stopped(connect());
-    await direct.ping();
+    await direct.call('CLIENT', 'UNPAUSE');
   });
 
   it('out of memory, or read-only, is unavailable and not lost', async () => {
@@ -350,6 +351,14 @@ describe('A password', () => {
   afterAll(() => guarded.stop());
   const urlWith = (secret: string) => guarded.url.replace('//', `//default:${encodeURIComponent(secret)}@`);
 
+  it('goes with the database that the URL names', async () => {
+    const store = connect({}, {}, `${urlWith(password)}/3`);
+    expect(await claimAll(store, ['in the third'])).toHaveLength(1);
+    const other = new Redis(`${urlWith(password)}/3`);
+    expect(await other.dbsize()).toBe(2);
+    other.disconnect();
+  });
+
   it('of any letters is taken from the URL', async () => {
     expect(await claimAll(connect({}, {}, urlWith(password)), ['a'])).toHaveLength(1);
   });
@@ -366,6 +375,7 @@ describe('A password', () => {
       'http://u:secret@h',
       'redis://u:secret@/0',
       'redis://u:secret@h:0x/',
+      'redis://u:secret%@h',
       'secret',
       'redis://h/x',
     ]) {
