@@ -170,8 +170,6 @@ export class World {
       arrivals: {
         task: (body: string, signal: AbortSignal) => taskOfBody(body, noClaims, signal),
         messageLine: (body: string, signal: AbortSignal) => messageLineOfBody(body, noClaims, signal),
-        keyOf: ({ eventID }: { readonly eventID: string }) =>
-          `2026-11-23-elsewhere-${eventID.replace(':', '-')}`,
       },
       kept: this.kept('transform'),
       queues: { tasks: 'tasks', messages: 'messages' },

@@ -1,5 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { generationOf } from '../../application/generation.ts';
+import { arrivalKey } from '../../application/ingest/arrival-key.ts';
 import type { IngestPorts } from '../../application/ingest/ingest.ts';
 import { transformTask, type TransformPorts } from '../../application/transform/transform.ts';
 import { DomainError, InfrastructureError } from '../../domain/errors.ts';
@@ -34,8 +35,6 @@ export interface Arrivals {
   task(body: string, signal: AbortSignal): Promise<Task>;
   /** A message as a line of JSON Lines, without its end. @throws DomainError `E_JSON` */
   messageLine(body: string, signal: AbortSignal): Promise<Uint8Array>;
-  /** Names a record of somebody else's stream for ever. */
-  keyOf(record: KinesisRecord): string;
 }
 
 /** What the container has; clock, log and counters are an invocation's. */
@@ -156,19 +155,26 @@ async function messageEvent(
 
 async function streamEvent(records: readonly KinesisRecord[], call: TransformCall): Promise<PartialResponse> {
   const { arrivals } = call.ports;
+  const source = resourceName((records[0] as KinesisRecord).eventSourceARN);
   const keyed = call.pipeline.source.id !== undefined;
   const arriving = records.map((record): Arriving<KinesisRecord> => {
     const data = Buffer.from(record.kinesis.data, 'base64');
     return {
       record,
-      key: keyed ? null : arrivals.keyOf(record),
-      time: keyed ? null : Math.round(record.kinesis.approximateArrivalTimestamp * 1000),
+      ...(keyed ? { key: null, time: null } : namedByArrival(record, source)),
       raw: data,
       line: (signal) => lineOfRecord(data, arrivals, signal),
     };
   });
-  const source = resourceName((records[0] as KinesisRecord).eventSourceARN);
   return kinesisResponse(await ingestInto(arriving, source, call));
+}
+
+/** A record of somebody else's stream, by when and where it arrived. */
+function namedByArrival({ eventID, kinesis }: KinesisRecord, stream: string): { key: string; time: number } {
+  const time = Math.round(kinesis.approximateArrivalTimestamp * 1000);
+  const [shardId = ''] = eventID.split(':');
+  const { sequenceNumber } = kinesis;
+  return { key: arrivalKey({ stream, shardId, sequenceNumber, arrivedAt: time }), time };
 }
 
 /** Sources of messages from elsewhere go by the name of their queue or stream. */

@@ -13,7 +13,7 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly log: Log;
   /** Counters of one invocation, and what writes them when it is over. */
-  startMetrics(): { readonly metrics: Metrics; readonly flush: () => void };
+  startMetrics(requestId: string): { readonly metrics: Metrics; readonly flush: () => void };
   /** Runs an invocation as a span of a trace. */
   traced<T>(span: string, attributes: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T>;
 }
@@ -43,9 +43,9 @@ export function createFunction<Ports extends object>(options: FunctionOptions<Po
   const { clock, log } = surroundings;
   const warm = new WarmStart(start);
   return async (event, context) => {
-    const { metrics, flush } = surroundings.startMetrics();
-    const remainingMs = context.getRemainingTimeInMillis();
     const requestId = context.awsRequestId;
+    const { metrics, flush } = surroundings.startMetrics(requestId);
+    const remainingMs = context.getRemainingTimeInMillis();
     const invocation = new Invocation({ requestId, clock, log, metrics, remainingMs });
     const work = async () => {
       const ports = await unlessAborted(warm.get(), invocation.signal);
@@ -54,7 +54,7 @@ export function createFunction<Ports extends object>(options: FunctionOptions<Po
     const attributes = { 'faas.invocation_id': requestId };
     try {
       return await ownedBy(invocation, () =>
-        surroundings.traced(`sluice ${name}`, attributes, () => ending(invocation, work)),
+        surroundings.traced(`sluice.${name}`, attributes, () => ending(invocation, work)),
       );
     } catch (thrown) {
       const code = isSluiceError(thrown) ? thrown.code : undefined;

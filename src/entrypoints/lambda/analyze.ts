@@ -1,0 +1,47 @@
+import process from 'node:process';
+import { awsFailureModule, awsLakeModule, awsQueueModule, awsTokens } from '../../adapters/aws/module.ts';
+import { tokens } from '../../adapters/tokens.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import { databaseSettings, failureSettings, lakeSettings, readSettings } from './configuration.ts';
+import { composed } from './container.ts';
+import type { LambdaHandler } from './events.ts';
+import { payloadToJson } from './failure-payload.ts';
+import { analyzeFunction, type AnalyzeFunctionPorts } from './handle-analyze.ts';
+import type { Surroundings } from './handler.ts';
+import { KeptBundles } from './kept-bundles.ts';
+import { resultsModule } from './results-database.ts';
+import { lambdaSurroundings } from './surroundings.ts';
+
+export type { LambdaContext, LambdaHandler } from './events.ts';
+
+/** The function `analyze` of a pipeline: docs/functions.md tells its events, its replies and its environment. */
+export function createHandler(pipeline: AnyPipeline, { build }: { readonly build: string }): LambdaHandler {
+  const surroundings = lambdaSurroundings('analyze', pipeline, build);
+  return analyzeFunction(pipeline, build, surroundings, () => start(pipeline, surroundings));
+}
+
+async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise<AnalyzeFunctionPorts> {
+  const { lake, database, failures } = readSettings(process.env, (variables) => ({
+    lake: lakeSettings(variables),
+    database: databaseSettings(variables),
+    failures: failureSettings(variables),
+  }));
+  const modules = [
+    awsLakeModule(lake),
+    awsQueueModule({}),
+    awsFailureModule({ ...lake, ...failures, payloadToJson }),
+    resultsModule(database),
+  ];
+  return composed(surroundings, modules, async (container) => ({
+    store: await container.getAsync(tokens.resultStore),
+    router: container.get(tokens.errorRouter),
+    claims: container.get(awsTokens.claims),
+    kept: new KeptBundles({
+      source: container.get(tokens.objectSource),
+      bucket: lake.bucket,
+      pipeline: pipeline.name,
+      name: 'analyze',
+    }),
+    concurrency: database.connections,
+  }));
+}

@@ -1,0 +1,72 @@
+import { Buffer } from 'node:buffer';
+import process from 'node:process';
+import { readFailureMessage } from '../../adapters/aws/failure-message.ts';
+import { readShardRange } from '../../adapters/aws/kinesis-records.ts';
+import { awsLakeModule, awsQueueModule, awsStreamModule, awsTokens } from '../../adapters/aws/module.ts';
+import { taskOfBody } from '../../adapters/aws/sqs-message.ts';
+import { tokens } from '../../adapters/tokens.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import {
+  databaseSettings,
+  lakeSettings,
+  readSettings,
+  streamSettings,
+  taskQueueUrl,
+} from './configuration.ts';
+import { composed } from './container.ts';
+import type { LambdaHandler } from './events.ts';
+import { reprocessFunction, type ReprocessFunctionPorts } from './handle-reprocess.ts';
+import type { Surroundings } from './handler.ts';
+import { KeptBundles } from './kept-bundles.ts';
+import { resultsModule } from './results-database.ts';
+import { lambdaSurroundings } from './surroundings.ts';
+
+export type { LambdaContext, LambdaHandler } from './events.ts';
+
+/** The function `reprocess` of a pipeline: docs/functions.md tells its events, its replies and its environment. */
+export function createHandler(pipeline: AnyPipeline, { build }: { readonly build: string }): LambdaHandler {
+  const surroundings = lambdaSurroundings('reprocess', pipeline, build);
+  return reprocessFunction(pipeline, build, surroundings, () => start(pipeline, surroundings));
+}
+
+async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise<ReprocessFunctionPorts> {
+  const { lake, stream, tasks, database } = readSettings(process.env, (variables) => ({
+    lake: lakeSettings(variables),
+    stream: streamSettings(variables),
+    tasks: taskQueueUrl(variables),
+    database: databaseSettings(variables),
+  }));
+  const modules = [
+    awsLakeModule(lake),
+    awsStreamModule({ ...stream, partitions: pipeline.partitions }),
+    awsQueueModule({ taskQueueUrl: tasks }),
+    resultsModule(database),
+  ];
+  return composed(surroundings, modules, async (container) => {
+    const claims = container.get(awsTokens.claims);
+    const source = container.get(tokens.objectSource);
+    const reading = {
+      calls: container.get(awsTokens.kinesis),
+      clock: container.get(tokens.clock),
+      random: container.get(tokens.random),
+      metrics: container.get(tokens.metrics),
+    };
+    return {
+      store: await container.getAsync(tokens.resultStore),
+      source,
+      sink: container.get(tokens.recordSink),
+      tasks: container.get(tokens.taskQueue),
+      random: reading.random,
+      claims,
+      kept: new KeptBundles({ source, bucket: lake.bucket, pipeline: pipeline.name, name: 'reprocess' }),
+      streamName: stream.streamName,
+      readShard: (range, signal) => readShardRange(range, reading, signal),
+      letters: {
+        read: async (body, signal) =>
+          Buffer.from(await claims.redeem(Buffer.from(body, 'utf8'), signal)).toString('utf8'),
+        failure: readFailureMessage,
+        task: (text, signal) => taskOfBody(text, claims, signal),
+      },
+    };
+  });
+}
