@@ -76,16 +76,38 @@ describe('S3ClaimCheck', () => {
     });
   });
 
-  it.each(['other', 'longer than it was'])('says that what it kept has changed: %s', async (instead) => {
+  it.each(['other', 'longer than it was', 'less', ''])(
+    'says that what it kept has changed: %s',
+    async (instead) => {
+      const claim = await claims.check(Buffer.from('whole'), never);
+      const [key = ''] = await kept();
+      const calls = twin.calls();
+      await calls.put({ bucket, key }, Buffer.from(instead), { contentType: 'text/plain' }, never);
+      await expect(claims.redeem(claim, never)).rejects.toMatchObject({
+        kind: 'infrastructure',
+        code: 'E_CLAIM_CORRUPT',
+        retryable: false,
+      });
+    },
+  );
+
+  it('tries again where a body ends before its time', async () => {
     const claim = await claims.check(Buffer.from('whole'), never);
-    const [key = ''] = await kept();
     const calls = twin.calls();
-    await calls.put({ bucket, key }, Buffer.from(instead), { contentType: 'text/plain' }, never);
-    await expect(claims.redeem(claim, never)).rejects.toMatchObject({
-      kind: 'infrastructure',
-      code: 'E_CLAIM_CORRUPT',
-      retryable: false,
-    });
+    let begun = 0;
+    const short = new S3ClaimCheck(
+      {
+        ...surroundings(),
+        calls: {
+          ...calls,
+          get: (object, range, signal) =>
+            calls.get(object, begun++ === 0 ? { ...range, end: range.end - 1 } : range, signal),
+        },
+      },
+      { bucket },
+    );
+    expect(text(await short.redeem(claim, never))).toBe('whole');
+    expect(begun).toBe(2);
   });
 
   it('tries again what breaks on the way', async () => {
