@@ -101,7 +101,7 @@ export class FrameSender {
     }
     await Promise.all(sending.flights);
     if (sending.failure !== undefined) throw sending.failure.reason;
-    if (sending.queues.size > 0) throw deadline(sending, frames.length);
+    if (sending.queues.size > 0) throw deadlinePassed(sending, frames.length);
   }
 
   /** @throws InfrastructureError `E_FLOATING_WORK` where a put is still under way: somebody did not await `send` */
@@ -288,7 +288,7 @@ function rejectedForGood(reason: 'throttled' | 'too-large' | 'failed', message: 
   });
 }
 
-function deadline({ queues, said }: Sending, frames: number): InfrastructureError {
+function deadlinePassed({ queues, said }: Sending, frames: number): InfrastructureError {
   let unsent = 0;
   for (const { frames: all, next } of queues.values()) unsent += all.length - next;
   const reason = said === '' ? '' : `: ${said}`;
