@@ -26,3 +26,8 @@ function identifierOf(failure: unknown): string | null {
   const { itemIdentifier } = (failure ?? {}) as { readonly itemIdentifier?: unknown };
   return typeof itemIdentifier === 'string' && itemIdentifier !== '' ? itemIdentifier : null;
 }
+
+/** Sequence numbers have up to 56 digits, and not all the same number of them. */
+export function lowestSequenceNumber(numbers: readonly string[]): string {
+  return numbers.reduce((lowest, each) => (BigInt(each) < BigInt(lowest) ? each : lowest));
+}

@@ -44,11 +44,11 @@ export interface FunctionCounts {
   readonly invocations: number;
   /** Calls that failed, for whatever reason. */
   readonly errors: number;
-  /** Of the errors: out of time. */
+  /** Environments that ended in the middle of an invocation: out of time. */
   readonly timeouts: number;
-  /** Of the errors: the process ended by itself, out of memory too. */
+  /** … by themselves, out of memory too. */
   readonly exits: number;
-  /** Of the errors: killed on demand. */
+  /** … killed on demand. */
   readonly kills: number;
   /** Calls that found every environment busy. */
   readonly throttles: number;

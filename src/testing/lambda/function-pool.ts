@@ -62,7 +62,7 @@ export class ProcessFunction implements TwinFunction {
 
   /** Sends SIGKILL to an environment with an invocation under way; says whether there was one. */
   async kill(): Promise<boolean> {
-    const [victim] = this.#busy;
+    const victim = [...this.#busy].find(({ alive }) => alive);
     if (victim === undefined) return false;
     await victim.kill();
     return true;

@@ -12,7 +12,7 @@ import {
 import { SystemClock } from '../../adapters/inmemory/clock.ts';
 import type { Clock } from '../../domain/ports/ambient.ts';
 import { type Backoff, backoffMs, defaultBackoff } from '../../domain/retry.ts';
-import { readBatchResponse } from './batch-response.ts';
+import { lowestSequenceNumber, readBatchResponse } from './batch-response.ts';
 import { deliverDiscarded, type DiscardedBatch, type FailureDestination } from './failure-destination.ts';
 import { type InvokeFunction, MAX_PAYLOAD_BYTES, ThrottledError } from './function-call.ts';
 import { untilAnswered } from './source-calls.ts';
@@ -354,7 +354,8 @@ export class StreamMappingTwin {
       }
       if (verdict.kind === 'partial') {
         this.#counts.partialBatches += 1;
-        failedAt = lowestOf(records, verdict.failed);
+        const lowest = lowestSequenceNumber(verdict.failed);
+        failedAt = records.findIndex(({ sequenceNumber }) => sequenceNumber === lowest);
       } else this.#counts.failedBatches += 1;
     } catch (error) {
       if (error instanceof ThrottledError) {
@@ -522,12 +523,6 @@ export class StreamMappingTwin {
 
 function eventOf(records: readonly ShardRecord[]): object {
   return { Records: records.map(({ event }) => event) };
-}
-
-/** Where the lowest of these sequence numbers stands. They have up to 56 digits, and not all the same number of them. */
-function lowestOf(records: readonly ShardRecord[], failed: readonly string[]): number {
-  const lowest = failed.reduce((low, each) => (BigInt(each) < BigInt(low) ? each : low));
-  return records.findIndex(({ sequenceNumber }) => sequenceNumber === lowest);
 }
 
 function halves({ records, ...tried }: Attempt): readonly Attempt[] {
