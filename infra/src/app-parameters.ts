@@ -7,6 +7,7 @@ import { Duration } from 'aws-cdk-lib';
 /** Every `-c name=value` of the app, with what it says. `docs/deploy.md` lists them. */
 export const parameters = {
   build: 'folder that `sluice build` wrote',
+  pipeline: 'in the repository: a pipeline file, built on the way where no build is given',
   lake: 'buckets of the lake, comma separated: `flights`, `s3://flights/2024/`',
   lakeKey: 'ARN of the KMS key of the lake',
   lakeEvents: '`false`: objects are not dispatched as they arrive',

@@ -30,7 +30,12 @@ export function sluiceApp(
   readonly foundation: Stack;
   readonly pipeline: Stack;
 } {
-  const app = new App({ analyticsReporting: false, ...props });
+  const app = new App({
+    analyticsReporting: false,
+    ...props,
+    // What a pipeline uses of the foundation cannot be taken from under it.
+    context: { '@aws-cdk/core:defaultCrossStackReferences': 'strong', ...props?.context },
+  });
   const given = new Parameters(app.node);
   const build = given.needed('build', 'write it with `sluice build my-pipeline.ts --out DIR`');
   const manifest = readManifest(build);

@@ -12,7 +12,7 @@ import type { IStream } from 'aws-cdk-lib/aws-kinesis';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { FunctionName } from './manifest.ts';
-import type { PipelineMetrics } from './metrics.ts';
+import type { CounterName, PipelineMetrics } from './metrics.ts';
 
 const MINUTE = Duration.minutes(1);
 const HALF = 12;
@@ -30,7 +30,8 @@ export interface DashboardProps {
 export function addDashboard(scope: Construct, id: string, props: DashboardProps): Dashboard {
   const { functions, queues, stream, metrics, alarms } = props;
   const all = Object.values(functions);
-  const counters = (names: readonly string[]): IMetric[] => names.map((name) => metrics.sum(name, MINUTE));
+  const counters = (names: readonly CounterName[]): IMetric[] =>
+    names.map((name) => metrics.sum(name, MINUTE));
   const graph = (title: string, left: readonly IMetric[], right: readonly IMetric[] = []): GraphWidget =>
     new GraphWidget({ title, width: HALF, left: [...left], right: [...right] });
   return new Dashboard(scope, id, {

@@ -56,9 +56,11 @@ export function mapStream(
     readonly undelivered: Bucket;
     readonly settings: Settings;
     readonly startingPosition: 'TRIM_HORIZON' | 'LATEST';
+    /** Tries of a batch after the first. */
+    readonly retryAttempts: number;
   },
 ): CfnEventSourceMapping {
-  const { streamArn, target, undelivered, settings, startingPosition } = props;
+  const { streamArn, target, undelivered, settings, startingPosition, retryAttempts } = props;
   return new CfnEventSourceMapping(scope, id, {
     eventSourceArn: streamArn,
     functionName: target.functionName,
@@ -68,7 +70,7 @@ export function mapStream(
     parallelizationFactor: settings.parallelizationFactor,
     functionResponseTypes: PARTIAL_RESPONSES,
     bisectBatchOnFunctionError: true,
-    maximumRetryAttempts: settings.retryAttempts,
+    maximumRetryAttempts: retryAttempts,
     maximumRecordAgeInSeconds: settings.maxRecordAge.toSeconds(),
     destinationConfig: { onFailure: { destination: undelivered.bucketArn } },
     metricsConfig: METRICS,

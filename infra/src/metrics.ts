@@ -1,7 +1,27 @@
 import type { Duration } from 'aws-cdk-lib';
 import { type IMetric, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import type { FunctionName } from './manifest.ts';
 
-/** The metrics that the functions themselves write: one namespace, with the pipeline as dimension. */
+/** Who counts what: every metric has pipeline and function as its dimensions. */
+const counters = {
+  rowsRead: 'transform',
+  rowsPruned: 'transform',
+  rowsFiltered: 'transform',
+  rowsFailed: 'transform',
+  rowsTransformed: 'transform',
+  messages: 'transform',
+  putsRejected: 'transform',
+  retries: 'transform',
+  applied: 'analyze',
+  duplicates: 'analyze',
+  stale: 'analyze',
+  failuresOpened: 'analyze',
+  failuresClosed: 'analyze',
+} as const satisfies Record<string, FunctionName>;
+
+export type CounterName = keyof typeof counters;
+
+/** What the functions themselves count. */
 export class PipelineMetrics {
   readonly #namespace: string;
   readonly #pipeline: string;
@@ -11,11 +31,11 @@ export class PipelineMetrics {
     this.#pipeline = pipeline;
   }
 
-  sum(name: string, period: Duration): IMetric {
+  sum(name: CounterName, period: Duration): IMetric {
     return new Metric({
       namespace: this.#namespace,
       metricName: name,
-      dimensionsMap: { service: this.#pipeline },
+      dimensionsMap: { pipeline: this.#pipeline, function: counters[name] },
       statistic: Stats.SUM,
       period,
       label: name,

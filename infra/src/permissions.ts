@@ -89,7 +89,7 @@ function dispatchPermissions(reach: Reach): Permission[] {
     sendTo('QueueTasks', reach.tasks),
     ...readLake(reach),
     ...storeClaims(reach),
-    keptBundles('dispatch', reach),
+    ...keptBundles('dispatch', reach),
     ...routeFailures(reach),
     useDatabase(reach),
   ];
@@ -110,7 +110,7 @@ function transformPermissions(reach: Reach): Permission[] {
     ...readLake(reach),
     ...storeClaims(reach),
     putFrames(reach),
-    keptBundles('transform', reach),
+    ...keptBundles('transform', reach),
   ];
 }
 
@@ -121,7 +121,7 @@ function analyzePermissions(reach: Reach): Permission[] {
     ...keepUndelivered(reach),
     // A frame that was too large for a record.
     allowObjects('RedeemClaims', ['s3:GetObject'], reach, `${prefixes.claims}*`, CONTENT),
-    keptBundles('analyze', reach),
+    ...keptBundles('analyze', reach),
     ...routeFailures(reach),
     useDatabase(reach),
   ];
@@ -138,7 +138,7 @@ function reprocessPermissions(reach: Reach): Permission[] {
     ...storeClaims(reach),
     putFrames(reach),
     sendTo('QueueTasks', reach.tasks),
-    keptBundles('reprocess', reach),
+    ...keptBundles('reprocess', reach),
     ...routeFailures(reach),
     useDatabase(reach),
   ];
@@ -222,7 +222,7 @@ function readLake({ lakes, bucket }: Reach): Permission[] {
         sid: `ListLake${index}`,
         actions: ['s3:ListBucket'],
         resources: [`arn:${partition}:s3:::${bucketName}`],
-        ...(prefix === '' ? {} : { conditions: { StringLike: { 's3:prefix': [`${prefix}*`] } } }),
+        ...(prefix === '' ? {} : { conditions: { StringLikeIfExists: { 's3:prefix': [`${prefix}*`] } } }),
       }),
     },
     {
@@ -248,14 +248,18 @@ function storeClaims(reach: Reach): Permission[] {
   ];
 }
 
-function keptBundles(name: FunctionName, reach: Reach): Permission {
-  return allowObjects(
-    'LoadKeptBundles',
-    ['s3:GetObject'],
-    reach,
-    `${prefixes.bundles}${reach.pipeline}/*/${name}.mjs`,
-    'its own bundles of builds that came before; their digests are not known ahead',
-  );
+function keptBundles(name: FunctionName, reach: Reach): Permission[] {
+  return [
+    allowObjects(
+      'LoadKeptBundles',
+      ['s3:GetObject'],
+      reach,
+      `${prefixes.bundles}${reach.pipeline}/*/${name}.mjs`,
+      'its own bundles of builds that came before; their digests are not known ahead',
+    ),
+    // Without it, a bundle or a claim that is not there is a 403, and cannot be told from a missing permission.
+    allow('FindStateBucket', ['s3:ListBucket'], [reach.bucket.bucketArn]),
+  ];
 }
 
 function routeFailures(reach: Reach): Permission[] {
@@ -274,10 +278,7 @@ function routeFailures(reach: Reach): Permission[] {
 
 /** Of a mapping that gives records up: Lambda writes them with the function's role. */
 function keepUndelivered(reach: Reach): Permission[] {
-  return [
-    allowObjects('KeepUndelivered', ['s3:PutObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED),
-    allow('FindStateBucket', ['s3:ListBucket'], [reach.bucket.bucketArn]),
-  ];
+  return [allowObjects('KeepUndelivered', ['s3:PutObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED)];
 }
 
 function useDatabase({ database }: Reach): Permission {

@@ -66,7 +66,7 @@ export interface ReprocessSettings extends FunctionSettings {
 export interface StreamSettings {
   /** Shards that are provisioned, or `on-demand`: AWS scales, from 4 on. Default `on-demand`. */
   readonly shards?: number | 'on-demand';
-  /** The largest record, in bytes, 1 MiB to 10 MiB; a larger frame goes by claim check. Default 1 MiB. */
+  /** The largest record, in bytes, 1 MiB to 4 MiB (more does not fit an event of Lambda); a larger frame goes by claim check. Default 1 MiB. */
   readonly recordBytes?: number;
   /** 24 hours to 365 days; more than 24 hours costs extra. Default 24 hours. */
   readonly retention?: Duration;

@@ -3,6 +3,8 @@ import type { BuildManifest, FunctionName } from './manifest.ts';
 import type { CacheSettings, SluicePipelineProps } from './props.ts';
 
 const MIB = 1024 * 1024;
+/** A stream takes 10 MiB, but an event of Lambda holds 6 MB, its records in base64. */
+const LARGEST_RECORD = 4 * MIB;
 /** What a stream on demand starts with, and what it is counted with where nothing better is known. */
 const ON_DEMAND_SHARDS = 4;
 
@@ -121,7 +123,7 @@ function check(settings: Settings): void {
   between('analyze.batchingWindow in seconds', settings.batchingWindow.toSeconds(), 0, 300);
   between('analyze.retryAttempts', settings.retryAttempts, 0, 10_000);
   if (settings.shards !== null) between('stream.shards', settings.shards, 1, 10_000);
-  between('stream.recordBytes', settings.recordBytes, MIB, 10 * MIB);
+  between('stream.recordBytes', settings.recordBytes, MIB, LARGEST_RECORD);
   if (settings.recordBytes % 1024 !== 0) throw new Error('stream.recordBytes has to be whole KiB');
   between('stream.retention in hours', settings.streamRetention.toHours(), 24, 8760);
   between(

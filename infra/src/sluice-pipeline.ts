@@ -246,6 +246,8 @@ export class SluicePipeline extends Construct {
         undelivered: this.bucket,
         settings,
         startingPosition: 'LATEST',
+        // Whoever is killed holds its claims as long as it might have run: tries, which are a second apart or more, have to last longer.
+        retryAttempts: Math.max(settings.retryAttempts, settings.functions.transform.timeout.toSeconds()),
       });
     }
     mapQueue(this, 'FailuresToReprocess', {
@@ -262,6 +264,7 @@ export class SluicePipeline extends Construct {
       settings,
       // Frames may be put before the mapping is there.
       startingPosition: 'TRIM_HORIZON',
+      retryAttempts: settings.retryAttempts,
     });
     return { dispatch: dispatchMapping, analyze: analyzeMapping };
   }

@@ -17,7 +17,7 @@ describe('cdk-nag (AwsSolutions, Serverless) and the checks of CDK itself', () =
         alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms',
         foreignStreams: 'arn:aws:kinesis:eu-west-1:111122223333:stream/orders',
         shards: '8',
-        recordBytes: '10485760',
+        recordBytes: '4194304',
         transformPollers: '10-200',
         schedule: 'rate(1 hour)',
         scheduleLocations: 's3://flights/2024/',
