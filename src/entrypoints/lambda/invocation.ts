@@ -60,10 +60,11 @@ export class Invocation {
    *   writing when its handler ended
    */
   async end(): Promise<Error | undefined> {
+    // As it is now: what ends in a moment nobody has waited for, either.
+    const floating = this.#inFlight.floatingWrites();
+    this.#ended.abort();
     // Rejections that nobody awaits show after the microtasks that are due.
     await new Promise((resolve) => void setImmediate(resolve));
-    this.#ended.abort();
-    const floating = this.#inFlight.floatingWrites();
     if (floating !== undefined) this.fail(floating);
     else this.#stop.abort(new InfrastructureError('the invocation is over', { code: 'E_ABORTED' }));
     await this.#inFlight.settled();

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import {
+  databaseSettings,
+  failureSettings,
+  lakeSettings,
+  messageSettings,
+  readSettings,
+  streamSettings,
+  taskQueueUrl,
+} from '../../src/entrypoints/lambda/configuration.ts';
+
+const all = (environment: Readonly<Record<string, string>>) =>
+  readSettings(environment, (variables) => ({
+    lake: lakeSettings(variables),
+    stream: streamSettings(variables),
+    database: databaseSettings(variables),
+    failures: failureSettings(variables),
+    tasks: taskQueueUrl(variables),
+    messages: messageSettings(variables),
+  }));
+
+const sound = {
+  SLUICE_BUCKET: 'state',
+  SLUICE_STREAM_NAME: 'frames',
+  SLUICE_DATABASE_URL: 'postgres://me:secret@db:5432/lake',
+  SLUICE_FAILURE_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/111122223333/failures',
+  SLUICE_TASK_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/111122223333/tasks',
+};
+
+describe('the environment', () => {
+  it('gives settings, with their defaults', () => {
+    expect(all(sound)).toEqual({
+      lake: { bucket: 'state', pathStyle: false },
+      stream: { streamName: 'frames', streamRecordBytes: 1_048_576 },
+      database: { url: sound.SLUICE_DATABASE_URL, connections: 2 },
+      failures: { failureQueueUrl: sound.SLUICE_FAILURE_QUEUE_URL },
+      tasks: sound.SLUICE_TASK_QUEUE_URL,
+      messages: { messageQueueUrl: undefined, redisUrl: undefined },
+    });
+  });
+
+  it('that is wrong is told in one error that names all of it, and no secret', () => {
+    const wrong = {
+      SLUICE_BUCKET: '',
+      SLUICE_STREAM_NAME: 'frames',
+      SLUICE_STREAM_RECORD_BYTES: '1 MiB',
+      SLUICE_DATABASE_URL: 'mysql://me:secret@db/lake',
+      SLUICE_DATABASE_CONNECTIONS: '0',
+      SLUICE_FAILURE_QUEUE_URL: 'failures',
+      SLUICE_REDIS_URL: 'cache:6379',
+      SLUICE_LOG_LEVEL: 'loud',
+      SLUICE_S3_PATH_STYLE: 'yes',
+    };
+    const thrown = (() => {
+      try {
+        return all(wrong);
+      } catch (error) {
+        return error as Error & { code: string };
+      }
+    })();
+    expect(thrown).toMatchObject({ code: 'E_CONFIGURATION', retryable: false });
+    for (const name of [...Object.keys(wrong), 'SLUICE_TASK_QUEUE_URL'])
+      if (name !== 'SLUICE_STREAM_NAME') expect((thrown as Error).message).toContain(name);
+    expect((thrown as Error).message).not.toContain('secret');
+  });
+});
