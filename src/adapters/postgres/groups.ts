@@ -2,12 +2,6 @@ import type { GroupState, MergeStates } from '../../domain/ports/result-store.ts
 import type { Transaction } from './transaction.ts';
 
 /**
- * How a group is found. An index takes no entry over 2,704 bytes, and a group may be longer: its start and a digest stand
- * for it there.
- */
-const isNamed = `left(groups."group", 512) = left(named."group", 512) AND md5(groups."group") = md5(named."group")`;
-
-/**
  * Merges states into groups, in three statements however many they are. Groups that are new and groups that are there have to
  * be locked in one order, so one statement does both: `WHERE false` locks the row of a group that is there and leaves it as it is.
  */
@@ -25,31 +19,37 @@ export async function mergeGroups(
   }
   if (merged.size === 0) return;
 
-  const inserted = await transaction.all<{ group: string }>(
+  const inserted = await transaction.all<{ group: string; place: string }>(
     `INSERT INTO groups (generation_id, "group", state)
      SELECT $1, "group", '' FROM unnest($2::text[]) AS named ("group") ORDER BY "group" COLLATE "C"
      ON CONFLICT (generation_id, left("group", 512), md5("group")) DO UPDATE SET state = excluded.state WHERE false
-     RETURNING "group"`,
+     RETURNING "group", ctid::text AS place`,
     generationId,
     [...merged.keys()],
   );
-  const isNew = new Set(inserted.map(({ group }) => group));
-  const known = [...merged.keys()].filter((group) => !isNew.has(group));
+  // Where their rows are does not change while they are locked.
+  const places = new Map(inserted.map(({ group, place }) => [group, place]));
+  const known = [...merged.keys()].filter((group) => !places.has(group));
   if (known.length > 0) {
-    const stored = await transaction.all<{ group: string; state: Uint8Array }>(
-      `SELECT groups."group", groups.state FROM unnest($2::text[]) AS named ("group")
-       JOIN groups ON generation_id = $1 AND ${isNamed}`,
+    // `LATERAL` and `LIMIT` make it one look-up for each name, where the planner might read all groups of the generation.
+    const stored = await transaction.all<{ group: string; place: string; state: Uint8Array }>(
+      `SELECT named."group", found.ctid::text AS place, found.state FROM unnest($2::text[]) AS named ("group")
+       CROSS JOIN LATERAL (
+         SELECT ctid, state FROM groups
+         WHERE generation_id = $1 AND left("group", 512) = left(named."group", 512) AND md5("group") = md5(named."group") LIMIT 1
+       ) AS found`,
       generationId,
       known,
     );
-    for (const { group, state } of stored)
+    for (const { group, place, state } of stored) {
+      places.set(group, place);
       merged.set(group, mergeStates(state, merged.get(group) as Uint8Array));
+    }
   }
   await transaction.run(
-    `UPDATE groups SET state = named.state FROM unnest($2::text[], $3::bytea[]) AS named ("group", state)
-     WHERE generation_id = $1 AND ${isNamed}`,
-    generationId,
-    [...merged.keys()],
+    `UPDATE groups SET state = merged.state FROM unnest($1::text[]::tid[], $2::bytea[]) AS merged (place, state)
+     WHERE groups.ctid = merged.place`,
+    [...merged.keys()].map((group) => places.get(group) as string),
     [...merged.values()],
   );
 }

@@ -242,20 +242,21 @@ export async function countOpenFailures(
 function failureConditions(query: FailureQuery): { conditions: string[]; values: Value[] } {
   const conditions: string[] = [];
   const values: Value[] = [];
-  const where = (column: string, value: Value | undefined, comparison = '='): void => {
-    if (value === undefined) return;
-    values.push(value);
-    conditions.push(`${column} ${comparison} $${values.length + 1}`);
+  const where = (condition: (value: string) => string, value: Value | undefined): void => {
+    if (value !== undefined) conditions.push(condition(`$${values.push(value) + 1}`));
   };
-  where('g.generation', query.generation);
-  where('f.failure', query.id);
-  where('f.state', query.state);
-  where('f.code', query.code);
-  where('f.stage', query.stage);
-  where('o.bucket', query.object?.bucket);
-  where('o.key', query.object?.key);
-  where('f.tried_at', query.since, '>=');
-  where('f.tried_at', query.until, '<');
+  where(
+    (value) => `f.generation_id = (SELECT id FROM generations WHERE generation = ${value})`,
+    query.generation,
+  );
+  where((value) => `f.failure = ${value}`, query.id);
+  where((value) => `f.state = ${value}`, query.state);
+  where((value) => `f.code = ${value}`, query.code);
+  where((value) => `f.stage = ${value}`, query.stage);
+  where((value) => `o.bucket = ${value}`, query.object?.bucket);
+  where((value) => `o.key = ${value}`, query.object?.key);
+  where((value) => `f.tried_at >= ${value}`, query.since);
+  where((value) => `f.tried_at < ${value}`, query.until);
   return { conditions, values };
 }
 

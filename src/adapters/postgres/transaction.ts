@@ -140,7 +140,7 @@ export class Transactions {
    * Whatever the database's defaults are, statements see what was committed before each of them.
    */
   #beginning(
-    access: string,
+    access: 'READ ONLY' | 'READ WRITE',
     lock: GenerationLock | null,
     limits: Partial<TransactionSettings> = {},
   ): Beginning {
@@ -151,6 +151,8 @@ export class Transactions {
       `SET LOCAL statement_timeout TO ${statementTimeoutMs}`,
       `SET LOCAL lock_timeout TO ${lockTimeoutMs}`,
       `SET LOCAL idle_in_transaction_session_timeout TO ${IDLE_MS}`,
+      // Pages are read along an index. Of new tables the planner knows so little that it would rather sort all rows for each page.
+      ...(access === 'READ ONLY' ? ['SET LOCAL enable_sort TO off'] : []),
       ...(lock === null ? [] : [lockStatement(schema, lock)]),
     ];
     const timeoutMs = statementTimeoutMs === 0 ? 0 : statementTimeoutMs + GRACE_MS;
