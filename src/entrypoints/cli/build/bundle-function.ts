@@ -44,7 +44,9 @@ export async function bundleFunction(source: FunctionSource, outFile: string): P
     // Asked for by `pg` inside a try: the native client that nobody installed.
     external: ['pg-native'],
   });
-  return packagesOf(Object.keys(metafile.inputs));
+  // What is left after everything that nobody uses was shaken out.
+  const parts = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  return packagesOf(parts.flatMap(([input, { bytesInOutput }]) => (bytesInOutput > 0 ? [input] : [])));
 }
 
 function entryOf({ name, pipeline, build }: FunctionSource): string {

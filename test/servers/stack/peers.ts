@@ -1,0 +1,155 @@
+import { KinesisClient } from '@aws-sdk/client-kinesis';
+import { S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateQueueCommand,
+  GetQueueAttributesCommand,
+  SQSClient,
+  type QueueAttributeName,
+} from '@aws-sdk/client-sqs';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { startFauxqs } from 'fauxqs';
+import { startFaultProxy, type FaultProxy, type WireFault } from '../../../src/testing/lambda/index.ts';
+import { KinesisTwin } from '../../adapters/aws/kinesis-twin.ts';
+import { credentials, region } from '../../adapters/aws/s3-twin.ts';
+import { startPostgres, type PostgresServer } from '../postgres-server.ts';
+import { startRedis, type RedisServer } from '../redis-server.ts';
+
+export interface PeerOptions {
+  /** What goes wrong between the functions and S3, SQS and Kinesis. Default: nothing. */
+  readonly faults?: readonly WireFault[];
+  readonly seed?: number;
+  readonly shards?: number;
+}
+
+/** What AWS is to the functions, on loopback: S3 and SQS by fauxqs, Kinesis by kinesalite, real Redis and PostgreSQL. */
+export interface Peers {
+  readonly sqs: SQSClient;
+  readonly kinesis: KinesisClient;
+  readonly s3: S3Client;
+  readonly redis: RedisServer;
+  readonly postgres: PostgresServer;
+  readonly queues: Readonly<Record<QueueName, string>>;
+  /** By queue that has one, its dead letters. */
+  readonly deadLetters: Readonly<Record<'tasks' | 'dispatch', string>>;
+  /** Between the functions and the peers; what the tests ask for goes past them. */
+  readonly proxies: readonly FaultProxy[];
+  /** What a function needs to reach them. */
+  readonly environment: Readonly<Record<string, string>>;
+  stop(): Promise<void>;
+}
+
+export type QueueName = 'tasks' | 'dispatch' | 'failures' | 'messages';
+
+export const LAKE_BUCKET = 'lake';
+export const STATE_BUCKET = 'state';
+/** What the stream's mapping gives up. */
+export const UNDELIVERED_BUCKET = 'undelivered';
+export const STREAM = 'frames';
+
+/** A task that failed comes back after so long, in seconds. AWS: six times the function's time. */
+const VISIBILITY_SECONDS = 12;
+const MAX_RECEIVES = 50;
+
+export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOptions = {}): Promise<Peers> {
+  const stops: (() => Promise<unknown>)[] = [];
+  const stop = async () => {
+    for (const each of stops.reverse()) await each();
+  };
+  const keep = <T extends { stop(): Promise<unknown> }>(started: T): T => {
+    stops.push(() => started.stop());
+    return started;
+  };
+  try {
+    const fauxqs = keep(await startFauxqs({ port: 0, logger: false }));
+    const stream = keep(await KinesisTwin.start());
+    const redis = keep(await startRedis());
+    const postgres = keep(await startPostgres());
+    const fauxqsUrl = `http://127.0.0.1:${fauxqs.port}`;
+    const proxyOf = async (upstream: string) => keep(await startFaultProxy({ upstream, faults, seed }));
+    const fauxqsProxy = await proxyOf(fauxqsUrl);
+    const kinesisProxy = await proxyOf(stream.url);
+    const shared = { region, credentials };
+    const sqs = new SQSClient({ ...shared, endpoint: fauxqsUrl });
+    const kinesis = new KinesisClient({
+      ...shared,
+      endpoint: stream.url,
+      requestHandler: new NodeHttpHandler(),
+    });
+    const s3 = new S3Client({
+      ...shared,
+      endpoint: fauxqsUrl,
+      forcePathStyle: true,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+    });
+    stops.push(async () => [sqs, kinesis, s3].forEach((client) => client.destroy()));
+    for (const bucket of [LAKE_BUCKET, STATE_BUCKET, UNDELIVERED_BUCKET]) fauxqs.createBucket(bucket);
+    await stream.createStream(STREAM, shards);
+    const tasks = await createQueueWithDeadLetters(sqs, 'tasks');
+    const dispatch = await createQueueWithDeadLetters(sqs, 'dispatch');
+    const queues = {
+      tasks: tasks.url,
+      dispatch: dispatch.url,
+      failures: await createQueue(sqs, 'failures', {}),
+      messages: await createQueue(sqs, 'messages', { VisibilityTimeout: `${VISIBILITY_SECONDS}` }),
+    };
+    return {
+      sqs,
+      kinesis,
+      s3,
+      redis,
+      postgres,
+      queues,
+      deadLetters: { tasks: tasks.deadLetters, dispatch: dispatch.deadLetters },
+      proxies: [fauxqsProxy, kinesisProxy],
+      environment: {
+        AWS_REGION: region,
+        AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+        AWS_ENDPOINT_URL_S3: fauxqsProxy.url,
+        AWS_ENDPOINT_URL_SQS: fauxqsProxy.url,
+        AWS_ENDPOINT_URL_KINESIS: kinesisProxy.url,
+        SLUICE_S3_PATH_STYLE: 'true',
+        SLUICE_BUCKET: STATE_BUCKET,
+        SLUICE_STREAM_NAME: STREAM,
+        SLUICE_TASK_QUEUE_URL: queues.tasks,
+        SLUICE_DISPATCH_QUEUE_URL: queues.dispatch,
+        SLUICE_FAILURE_QUEUE_URL: queues.failures,
+        SLUICE_MESSAGE_QUEUE_URL: queues.messages,
+        SLUICE_REDIS_URL: redis.url,
+        SLUICE_DATABASE_URL: postgres.url,
+        SLUICE_LOG_LEVEL: 'info',
+        NODE_OPTIONS: '--enable-source-maps',
+      },
+      stop,
+    };
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}
+
+async function createQueueWithDeadLetters(sqs: SQSClient, name: string) {
+  const deadLetters = await createQueue(sqs, `${name}-dead`, {});
+  const { Attributes } = await sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl: deadLetters, AttributeNames: ['QueueArn'] }),
+  );
+  const url = await createQueue(sqs, name, {
+    VisibilityTimeout: `${VISIBILITY_SECONDS}`,
+    RedrivePolicy: JSON.stringify({
+      deadLetterTargetArn: Attributes?.['QueueArn'],
+      maxReceiveCount: MAX_RECEIVES,
+    }),
+  });
+  return { url, deadLetters };
+}
+
+async function createQueue(
+  sqs: SQSClient,
+  name: string,
+  attributes: Partial<Record<QueueAttributeName, string>>,
+): Promise<string> {
+  const { QueueUrl = '' } = await sqs.send(
+    new CreateQueueCommand({ QueueName: name, Attributes: attributes }),
+  );
+  return QueueUrl;
+}
