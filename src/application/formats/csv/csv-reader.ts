@@ -67,7 +67,7 @@ export class CsvReader implements RecordReader {
   read(window: TextWindow, stop: number, into: RowCollector): Pause {
     if (this.#huge !== null && !this.#passHuge(window, this.#huge, into)) return 'more';
     this.#unfinished = null;
-    const { buffer, end, ended } = window;
+    const { buffer, words, end, ended } = window;
     const stopIndex = window.indexOf(stop);
     const { maxRowBytes } = this.#reading;
     const scan = this.#fields;
@@ -82,7 +82,7 @@ export class CsvReader implements RecordReader {
       if (i >= stopIndex) return 'stop';
       if (i >= end) return ended ? 'end' : 'more';
       if (into.isFull) return 'full';
-      const row = cut === null ? null : cut(text, buffer, i, end, line);
+      const row = cut === null ? null : cut(text, buffer, words, i, end, line);
       if (row !== null && line.next - i <= maxRowBytes) {
         into.row(row, window.positionOf(i), buffer, i, line.next);
         i = line.next + 1;

@@ -5,6 +5,9 @@ export const WINDOW_BYTES = 64 * 1024;
 
 const LINE_FEED = 0x0a;
 
+/** Behind `end`: the line feed, and what else a word of four bytes that starts there reaches. */
+const GUARD_BYTES = 4;
+
 /**
  * A stretch of text that slides over its stream. Readers take bytes from `start`; what they leave is kept when it is
  * filled up, and it grows only while one record does not fit. The byte at `end` is always a line feed, so that a loop
@@ -12,7 +15,9 @@ const LINE_FEED = 0x0a;
  */
 export class TextWindow {
   /** Valid between `start` and `end`, until the next `fill`. */
-  buffer: Buffer = Buffer.allocUnsafe(WINDOW_BYTES + 1);
+  buffer: Buffer = Buffer.allocUnsafe(WINDOW_BYTES + GUARD_BYTES);
+  /** The buffer, to read words from; they may begin up to `end`. */
+  words: DataView = wordsOf(this.buffer);
   start = 0;
   end = 0;
   /** Whether the text ends at `end`. */
@@ -56,7 +61,7 @@ export class TextWindow {
     this.#makeRoom(bytes);
     while (this.held < bytes && !this.ended && this.failure === undefined) {
       if (this.#pending.length === 0) await this.#pull();
-      const room = this.buffer.length - 1 - this.end;
+      const room = this.buffer.length - GUARD_BYTES - this.end;
       const taken = this.#pending.subarray(0, room);
       this.buffer.set(taken, this.end);
       this.end += taken.length;
@@ -91,13 +96,19 @@ export class TextWindow {
   }
 
   #makeRoom(bytes: number): void {
-    const capacity = Math.max(WINDOW_BYTES, bytes, this.held) + 1;
+    const capacity = Math.max(WINDOW_BYTES, bytes, this.held) + GUARD_BYTES;
     // A window that one huge record made big shrinks again.
     const target = this.buffer.length === capacity ? this.buffer : Buffer.allocUnsafe(capacity);
     this.buffer.copy(target, 0, this.start, this.end);
     this.#offset += this.start;
     this.end -= this.start;
     this.start = 0;
+    if (target === this.buffer) return;
     this.buffer = target;
+    this.words = wordsOf(target);
   }
+}
+
+function wordsOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
