@@ -1088,6 +1088,76 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         expect(read.map(({ state }) => valueOf(state))).toEqual(names.map((_, i) => names.length - 1 - i));
       });
 
+      it('keeps texts whatever is in them, and however long they are', async () => {
+        // Longer than an index takes, the same for long, and nothing that could be compressed.
+        let [start, state] = ['', 1];
+        while (start.length < 6_000) {
+          state = (state * 48_271) % 2_147_483_647;
+          start += String.fromCodePoint(0x4e00 + (state % 20_000));
+        }
+        const texts = [
+          '\0',
+          '\u0001',
+          '\0\u0001',
+          '\u0001\u0001',
+          '\u0001\u0002',
+          '\\\'"\n',
+          start,
+          `${start}\0`,
+          `${start}a`,
+        ];
+        for (const [i, text] of texts.entries()) {
+          const of = { ...object, key: `${i}`, version: text.slice(0, 9) };
+          await plan({ object: of, last: 1 });
+          const finding = { kind: text, message: text, details: { [text]: [text] } };
+          const row = failure(1, { of, id: `row ${i}`, message: text });
+          const ofRow = { position: { kind: 'row', object: of, coordinate: 1, output: 0 } as const, finding };
+          await apply({ object: of }, { ...counts({ [text]: i }), flags: [ofRow], failures: [row] });
+          const position = { kind: 'key', source: 'pipe', key: text, output: null } as const;
+          const failed = { ...keyedFailure(''), id: `key ${i}`, message: text, position };
+          const effects = { ...nothing, flags: [{ position, finding }], failures: [failed] };
+          const batch = {
+            generation: GENERATION,
+            run: text,
+            build: 'A',
+            source: 'pipe',
+            keys: [text],
+            at: 1,
+          };
+          const fold = () => ({ effects, totals: rowTotals({}) });
+          expect((await store.applyKeyed({ ...batch, fold }, signal)).isNew).toEqual([true]);
+          expect((await store.applyKeyed({ ...batch, fold }, signal)).isNew).toEqual([false]);
+          const run = {
+            id: `${i}`,
+            generation: GENERATION,
+            build: text,
+            startedAt: i,
+            finishedAt: i,
+            report: text,
+          };
+          await store.saveRun(run, signal);
+          expect(await store.run(`${i}`, signal)).toEqual(run);
+          expect((await failures()).slice(-2)).toMatchObject([
+            { failure: row },
+            { failure: failed, run: text },
+          ]);
+          expect(await all(store.flags(GENERATION, signal))).toContainEqual({ position, finding });
+          expect(await all(store.flags(GENERATION, signal))).toContainEqual(ofRow);
+        }
+        const expected = texts.map((text, i) => ({ text, i }));
+        const ordered = expected.toSorted((a, b) => Buffer.compare(Buffer.from(a.text), Buffer.from(b.text)));
+        const read = await all(store.groups(GENERATION, signal));
+        expect(read.map(({ group, state: bytes }) => ({ text: group, i: valueOf(bytes) }))).toEqual(ordered);
+        await store.publish(
+          GENERATION,
+          published(...texts.map((group) => ({ group, measures: { n: 1 }, findings: [] }))),
+          signal,
+        );
+        expect((await fixture.published(GENERATION)).map(({ group }) => group)).toEqual(
+          ordered.map(({ text }) => text),
+        );
+      });
+
       it('keeps text as UTF-8: a lone surrogate becomes U+FFFD', async () => {
         await plan();
         await apply(

@@ -1,4 +1,4 @@
-import { InfrastructureError } from '../../domain/errors.ts';
+import { DomainError } from '../../domain/errors.ts';
 
 export interface ConnectionSettings {
   /**
@@ -39,7 +39,7 @@ export interface Server {
 
 type Encryption = 'disable' | 'require' | 'verify-full';
 
-/** @throws InfrastructureError `E_INFRASTRUCTURE`, not retryable, where the URL is none of a database */
+/** @throws DomainError `E_USAGE` where the URL is none of a database */
 export function parseDatabaseUrl(text: string): Server {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol) || url.hostname === '')
@@ -70,6 +70,6 @@ function encryptionOf(mode: string | null, host: string): Encryption {
 }
 
 /** The URL itself stays out of it: it may hold a password. */
-function badUrl(what: string): InfrastructureError {
-  return new InfrastructureError(`the URL of the database ${what}`, { retryable: false });
+function badUrl(what: string): DomainError {
+  return new DomainError(`the URL of the database ${what}`, { code: 'E_USAGE' });
 }

@@ -6,6 +6,7 @@ import { buildCommand } from './commands/build.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { migrateCommand } from './commands/migrate.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { resultsCommand } from './commands/results.ts';
 import { runCommand } from './commands/run.ts';
@@ -52,6 +53,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     resultsCommand,
     findingsCommand,
     reconcileCommand,
+    migrateCommand,
     buildCommand,
   ]) {
     program.addCommand(
