@@ -204,34 +204,28 @@ async function redriveSelected(
     return { wouldRedrive: ids };
   }
   const run = await redrivesOf(query.generation ?? '', call);
-  const reply = {
-    run,
-    redriven: 0,
-    notRedrivable: { total: 0, examples: [] as RedriveSummary['notRedrivable'][number][] },
-    more: false,
-  };
+  const examples: RedriveSummary['notRedrivable'][number][] = [];
+  const reply = { run, redriven: 0, notRedrivable: { total: 0, examples }, more: false };
   const size = Math.max(1, Math.min(BATCH, Math.floor(rate)));
   let batch: FailureRecord[] = [];
+  /** Resolves to how long to wait for the next batch, in milliseconds. */
   const flush = async () => {
     const begunAt = clock.now();
     const { sent, notRedrivable } = await redriveBatch(batch, run, call);
     reply.redriven += sent;
     reply.notRedrivable.total += notRedrivable.length;
-    reply.notRedrivable.examples.push(
-      ...notRedrivable.slice(0, EXAMPLES - reply.notRedrivable.examples.length),
-    );
-    const dueMs = (batch.length / rate) * 1000 - (clock.now() - begunAt);
+    examples.push(...notRedrivable.slice(0, EXAMPLES - examples.length));
+    const pauseMs = (batch.length / rate) * 1000 - (clock.now() - begunAt);
     batch = [];
-    if (dueMs > 0) await clock.sleep(Math.min(dueMs, Math.max(0, invocation.endsAt - clock.now())), signal);
+    return Math.max(0, pauseMs);
   };
   for await (const record of selected()) {
     batch.push(record);
     if (batch.length < size) continue;
-    await flush();
-    if (isLate(call)) {
-      reply.more = true;
-      return reply;
-    }
+    const pauseMs = await flush();
+    if (clock.now() + pauseMs >= call.batches.lastStart(clock.now(), invocation.endsAt))
+      return { ...reply, more: true };
+    await clock.sleep(pauseMs, signal);
   }
   if (batch.length > 0) await flush();
   return reply;

@@ -1,0 +1,355 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { failureMessage } from '../../src/adapters/aws/failure-message.ts';
+import type { StreamRecord } from '../../src/adapters/inmemory/stream.ts';
+import { InfrastructureError } from '../../src/domain/errors.ts';
+import type { RoutedFailure } from '../../src/domain/ports/error-router.ts';
+import { collect } from '../../src/testing/harness.ts';
+import {
+  ARNS,
+  BUILD,
+  failedItems,
+  jsonl,
+  kinesisEvent,
+  objectCreated,
+  s3Notification,
+  sqsEvent,
+  STATE_BUCKET,
+  testPipeline,
+  unstopped,
+  World,
+  type TestRow,
+} from './harness.ts';
+
+const rows: readonly TestRow[] = [
+  { lane: 'A', delay: 1 },
+  { lane: 'A', delay: 2, fails: 'transform' },
+  { lane: 'B', delay: 4, fails: 'analyze' },
+  { lane: 'B', delay: 8, fails: 'transform' },
+];
+
+/** A world whose lake was run, with some rows that failed; its code is mended afterwards. */
+async function withFailures(
+  of: readonly TestRow[] = rows,
+): Promise<{ world: World; letters: readonly RoutedFailure[] }> {
+  const world = new World();
+  world.lake.put({ bucket: 'lake', key: 'a.jsonl' }, jsonl(of));
+  await world.dispatch()({ prefix: 's3://lake/', run: 'run-1' }, world.context());
+  await world.drain();
+  const letters = [...world.router.failures].filter(({ route }) => route === 'dead-letter');
+  (world as { pipeline: World['pipeline'] }).pipeline = testPipeline({ mended: true });
+  return { world, letters };
+}
+
+async function openIn({ store }: World): Promise<number> {
+  return (await collect(store.failures({ state: 'open' }, unstopped))).length;
+}
+
+const bodies = (letters: readonly RoutedFailure[]) => letters.map((letter) => failureMessage(letter).body);
+
+describe('the failure queue', () => {
+  it('gives failures, which are settled by the code as it is now', async () => {
+    const { world, letters } = await withFailures();
+    expect(letters).toHaveLength(3);
+    expect(await openIn(world)).toBe(3);
+    const reply = await world.reprocess()(sqsEvent(ARNS.failures, bodies(letters)), world.context());
+    expect(failedItems(reply)).toEqual([]);
+    await world.drain();
+    expect(await openIn(world)).toBe(0);
+    const [object] = await collect(world.store.objects({ generation: 'lanes@1' }, unstopped));
+    expect(object).toMatchObject({ rows: 4, applied: 4, complete: true });
+    expect((await world.store.runs(unstopped)).map(({ id }) => id)).toContain('lanes@1-redrives-2026-11-23');
+  });
+
+  it('loses what is settled already, and gets back what is not open yet', async () => {
+    const { world, letters } = await withFailures();
+    await world.reprocess()(sqsEvent(ARNS.failures, bodies(letters.slice(0, 1))), world.context());
+    await world.drain();
+    const [settled, open, third] = letters as [RoutedFailure, RoutedFailure, RoutedFailure];
+    const early = { ...third, failure: { ...third.failure, id: 'not-here-yet' } };
+    const before = world.records().length;
+    const reply = await world.reprocess()(
+      sqsEvent(ARNS.failures, bodies([settled, early, open])),
+      world.context(),
+    );
+    expect(failedItems(reply)).toEqual(['message-1']);
+    expect(world.records()).toHaveLength(before + 1);
+  });
+
+  it('twice is harmless', async () => {
+    const { world, letters } = await withFailures();
+    const event = sqsEvent(ARNS.failures, bodies(letters));
+    await world.reprocess()(event, world.context());
+    await world.reprocess()(event, world.context());
+    await world.drain();
+    const [object] = await collect(world.store.objects({ generation: 'lanes@1' }, unstopped));
+    expect(object).toMatchObject({ applied: 4 });
+  });
+
+  it('gets all of them back where they cannot be put', async () => {
+    const { world, letters } = await withFailures();
+    const sink = {
+      capabilities: world.stream.capabilities,
+      put: () => Promise.reject(new InfrastructureError('the stream is gone', { retryable: false })),
+    };
+    const reply = await world.reprocess({ sink: sink as never })(
+      sqsEvent(ARNS.failures, bodies(letters)),
+      world.context(),
+    );
+    expect(failedItems(reply)).toEqual(['message-0', 'message-1', 'message-2']);
+  });
+
+  it('gets back what is of another version, and what nobody knows', async () => {
+    const { world, letters } = await withFailures();
+    const other = { ...(letters[0] as RoutedFailure), generation: 'lanes@10' };
+    const event = sqsEvent(ARNS.failures, [
+      ...bodies([other]),
+      '{"surprise":1}',
+      'no JSON',
+      ...bodies(letters.slice(0, 1)),
+    ]);
+    const reply = await world.reprocess()(event, world.context());
+    expect(failedItems(reply)).toEqual(['message-0', 'message-1', 'message-2']);
+  });
+
+  it('property: whatever each message is, exactly what is not done comes back', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('open', 'closed', 'early', 'garbled', 'task'), {
+          minLength: 1,
+          maxLength: 8,
+        }),
+        async (kinds) => {
+          const { world, letters } = await withFailures();
+          const [open, closed] = letters as [RoutedFailure, RoutedFailure];
+          await world.reprocess()(sqsEvent(ARNS.failures, bodies([closed])), world.context());
+          await world.drain();
+          const early = { ...open, failure: { ...open.failure, id: 'early' } };
+          const task = {
+            id: 't',
+            run: 'r',
+            generation: 'lanes@1',
+            build: BUILD,
+            epoch: 1,
+            where: null,
+            object: { bucket: 'lake', key: 'k', version: 'v', size: 1 },
+            sections: { from: 0, to: 0 },
+            start: 0,
+            done: [],
+          };
+          const texts = {
+            open: bodies([open])[0] as string,
+            closed: bodies([closed])[0] as string,
+            early: bodies([early])[0] as string,
+            garbled: '{',
+            task: JSON.stringify(task),
+          };
+          const event = sqsEvent(
+            ARNS.failures,
+            kinds.map((kind) => texts[kind]),
+          );
+          const reply = await world.reprocess()(event, world.context());
+          const back = kinds.flatMap((kind, index) =>
+            kind === 'early' || kind === 'garbled' ? [`message-${index}`] : [],
+          );
+          expect(failedItems(reply)).toEqual(back);
+          expect(await world.takeTasks()).toHaveLength(kinds.filter((kind) => kind === 'task').length);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe('dead tasks', () => {
+  it('go back to the task queue as they are', async () => {
+    const world = new World();
+    world.lake.put({ bucket: 'lake', key: 'a.jsonl' }, jsonl(rows));
+    await world.dispatch()({ prefix: 's3://lake/' }, world.context());
+    const tasks = await world.takeTasks();
+    expect(failedItems(await world.reprocess()(sqsEvent(ARNS.tasks, tasks), world.context()))).toEqual([]);
+    expect(await world.takeTasks()).toEqual(tasks);
+  });
+});
+
+/** What a mapping says of a batch that it gave up. */
+function word(records: readonly StreamRecord[], withPayload: boolean, streamArn: string = ARNS.stream) {
+  return {
+    requestContext: {
+      requestId: 'r',
+      functionArn: 'f',
+      condition: 'RetryAttemptsExhausted',
+      approximateInvokeCount: 5,
+    },
+    responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: 'Unhandled' },
+    version: '1.0',
+    timestamp: '2026-11-23T09:00:00.000Z',
+    KinesisBatchInfo: {
+      shardId: 'shardId-000000000000',
+      startSequenceNumber: records[0]?.sequenceNumber ?? '1',
+      endSequenceNumber: records.at(-1)?.sequenceNumber ?? '1',
+      approximateArrivalOfFirstRecord: '2026-11-23T08:00:00.000Z',
+      approximateArrivalOfLastRecord: '2026-11-23T08:00:00.000Z',
+      batchSize: records.length,
+      streamArn,
+    },
+    ...(withPayload ? { payload: JSON.stringify(kinesisEvent(streamArn, records)) } : {}),
+  };
+}
+
+describe('undelivered records', () => {
+  const KEY = 'aws/lambda/mapping/shardId-000000000000/2026/11/23/2026-11-23T09.00.00-x';
+
+  async function undelivered(): Promise<{ world: World; records: readonly StreamRecord[] }> {
+    const world = new World();
+    world.lake.put({ bucket: 'lake', key: 'a.jsonl' }, jsonl(rows.slice(0, 1)));
+    await world.dispatch()({ prefix: 's3://lake/' }, world.context());
+    await world.transform()(sqsEvent(ARNS.tasks, await world.takeTasks()), world.context());
+    const records = world.records();
+    for (let shard = 0; shard < world.stream.shards; shard++) {
+      const last = world.stream.read(shard, null, 1_000, Number.POSITIVE_INFINITY).at(-1);
+      if (last !== undefined) world.stream.setCheckpoint(shard, last.sequenceNumber);
+    }
+    return { world, records };
+  }
+
+  it.each([
+    [
+      'a notification, through a queue',
+      (event: object) => sqsEvent(ARNS.failures, [event]),
+      s3Notification(STATE_BUCKET, encodeURIComponent(KEY)),
+    ],
+    [
+      'EventBridge, through a queue',
+      (event: object) => sqsEvent(ARNS.failures, [event]),
+      objectCreated(STATE_BUCKET, KEY),
+    ],
+    ['a notification', (event: object) => event, s3Notification(STATE_BUCKET, KEY)],
+    ['EventBridge', (event: object) => event, objectCreated(STATE_BUCKET, KEY)],
+  ])('that S3 keeps go into the stream again: told by %s', async (_what, asEvent, event) => {
+    const { world, records } = await undelivered();
+    world.lake.put({ bucket: STATE_BUCKET, key: KEY }, JSON.stringify(word(records, true)));
+    await world.reprocess()(asEvent(event), world.context());
+    expect(world.records().map(({ data }) => Buffer.from(data))).toEqual(
+      records.map(({ data }) => Buffer.from(data)),
+    );
+    await world.drain();
+    const [object] = await collect(world.store.objects({ generation: 'lanes@1' }, unstopped));
+    expect(object).toMatchObject({ applied: 1, complete: true });
+  });
+
+  it('of which only their place is known are fetched again', async () => {
+    const { world, records } = await undelivered();
+    world.shards.set(
+      records[0]?.sequenceNumber ?? '',
+      records.map(({ data }) => data),
+    );
+    const event = sqsEvent(ARNS.failures, [word(records, false)]);
+    expect(failedItems(await world.reprocess()(event, world.context()))).toEqual([]);
+    expect(world.records()).toHaveLength(records.length);
+  });
+
+  it('that are gone end as E_TRIMMED in the log, and come no more', async () => {
+    const { world, records } = await undelivered();
+    const readShard = async function* () {
+      yield [{ data: (records[0] as StreamRecord).data }];
+      throw new InfrastructureError('they are gone', { code: 'E_TRIMMED' });
+    };
+    const event = sqsEvent(ARNS.failures, [word(records, false)]);
+    const reply = await world.reprocess({ readShard })(event, world.context());
+    expect(failedItems(reply)).toEqual([]);
+    expect(world.records()).toHaveLength(1);
+    expect(world.log.lines).toContainEqual(
+      expect.objectContaining({
+        level: 'error',
+        fields: expect.objectContaining({ code: 'E_TRIMMED' }) as unknown,
+      }),
+    );
+  });
+
+  it('that would only come back stay out: damaged ones, and those of a build that nobody has', async () => {
+    const { world, records } = await undelivered();
+    const damaged = { ...(records[0] as StreamRecord), data: Buffer.from('no frame') };
+    const newer = new World(world.pipeline, 'build-2');
+    const event = word([damaged, ...records], true);
+    await newer.reprocess()(sqsEvent(ARNS.failures, [event]), newer.context());
+    expect(newer.records()).toEqual([]);
+    expect(newer.errors()).toHaveLength(1 + records.length);
+    newer.lake.put({ bucket: STATE_BUCKET, key: 'bundles/lanes/build-1/analyze.mjs' }, 'kept');
+    await newer.reprocess()(sqsEvent(ARNS.failures, [event]), newer.context());
+    expect(newer.records()).toHaveLength(records.length);
+  });
+
+  it('of another stream are refused, and so is an object that is something else', async () => {
+    const { world, records } = await undelivered();
+    world.lake.put({ bucket: STATE_BUCKET, key: 'claims/x' }, '{}');
+    const event = sqsEvent(ARNS.failures, [
+      word(records, true, ARNS.elsewhere),
+      objectCreated(STATE_BUCKET, 'claims/x'),
+    ]);
+    expect(failedItems(await world.reprocess()(event, world.context()))).toEqual(['message-0', 'message-1']);
+    expect(world.records()).toEqual([]);
+  });
+});
+
+describe('a direct call', () => {
+  it('redrives what it selects', async () => {
+    const { world } = await withFailures();
+    const reply = await world.reprocess()(
+      { pipeline: 'lanes', stage: 'transform', limit: 1 },
+      world.context(),
+    );
+    expect(reply).toMatchObject({ redriven: 1, notRedrivable: { total: 0 }, more: false });
+    await world.drain();
+    expect(await openIn(world)).toBe(2);
+    await world.reprocess()({ object: 's3://lake/a.jsonl', code: 'E_ANALYZE' }, world.context());
+    await world.drain();
+    expect(await openIn(world)).toBe(1);
+    await world.reprocess()({ object: 's3://lake/other.jsonl' }, world.context());
+    await world.drain();
+    expect(await openIn(world)).toBe(1);
+    await world.reprocess()({ since: '2026-11-23', until: '2026-11-24' }, world.context());
+    await world.drain();
+    expect(await openIn(world)).toBe(0);
+  });
+
+  it('only says which it would be, where it is asked to', async () => {
+    const { world, letters } = await withFailures();
+    const before = world.records().length;
+    const reply = (await world.reprocess()({ dryRun: true }, world.context())) as {
+      wouldRedrive: readonly string[];
+    };
+    expect(reply.wouldRedrive.toSorted()).toEqual(letters.map(({ failure }) => failure.id).toSorted());
+    expect(world.records()).toHaveLength(before);
+  });
+
+  it('keeps to its rate, and says where there is more to do', async () => {
+    const many = Array.from({ length: 30 }, (_, delay): TestRow => ({
+      lane: 'A',
+      delay,
+      fails: 'transform',
+    }));
+    const { world } = await withFailures(many);
+    const startedAt = world.clock.now();
+    const reply = await world.reprocess()({ rate: 5, limit: 12 }, world.context(600_000));
+    expect(reply).toMatchObject({ redriven: 12, more: false });
+    expect(world.clock.now() - startedAt).toBeGreaterThanOrEqual(2_000);
+    expect(world.clock.now() - startedAt).toBeLessThan(4_000);
+    const short = await world.reprocess()({ rate: 2 }, world.context(8_000));
+    expect(short).toMatchObject({ more: true });
+  });
+
+  it.each([
+    [{ stage: 'somewhere' }, /stage must be one of/],
+    [{ since: 'yesterday' }, /since must be a time/],
+    [{ rate: 0 }, /rate must be/],
+    [{ everything: true }, /everything is not known/],
+    [{ pipeline: 'other' }, /belongs to lanes/],
+  ])('that makes no sense is told so: %j', async (event, message) => {
+    const { world } = await withFailures();
+    await expect(world.reprocess()(event, world.context())).rejects.toMatchObject({
+      code: 'E_EVENT',
+      message: expect.stringMatching(message) as unknown,
+    });
+  });
+});
