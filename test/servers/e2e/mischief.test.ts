@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readResults } from '../../../src/application/results/read-results.ts';
+import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
+import { reconcileKeyed, reconcileObject } from '../../../src/domain/reconcile.ts';
+import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
+import { repository } from '../../cli/harness.ts';
+import { openResults } from '../stack/results.ts';
+import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
+import pipeline from './pipelines/mischief.ts';
+
+const GENERATION = 'mischief@1';
+const never = new AbortController().signal;
+const LANES = 17;
+
+interface Shipment {
+  readonly id: number;
+  readonly lane: string;
+  readonly value: number;
+}
+
+const shipments = (from: number, to: number): readonly Shipment[] =>
+  Array.from({ length: to - from }, (_, at) => ({
+    id: from + at,
+    lane: `lane-${(from + at) % LANES}`,
+    value: ((from + at) % 1_000) / 8,
+  }));
+
+function expected(rows: readonly Shipment[]): Record<string, { messages: number; value: number }> {
+  const lanes: Record<string, { messages: number; value: number }> = {};
+  for (const { lane, value } of rows) {
+    const of = (lanes[lane] ??= { messages: 0, value: 0 });
+    of.messages++;
+    of.value += value;
+  }
+  return lanes;
+}
+
+const fails = ({ id }: Shipment) => id % 500 === 7;
+
+describe('a pipeline that hangs, eats all memory and ends its process', () => {
+  let folder: string;
+  let stack: Stack;
+  let store: ResultStore;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'sluice-mischief-'));
+    await mkdir(path.join(folder, 'marks'));
+    const build = path.join(folder, 'build');
+    await buildPipeline(path.join(repository, 'test/servers/e2e/pipelines/mischief.ts'), build);
+    stack = await startStack({
+      build,
+      memoryMb: 256,
+      timeoutMs: 5_000,
+      environment: { MISCHIEF: path.join(folder, 'marks') },
+    });
+    store = await openResults(stack.peers.postgres.url);
+  });
+
+  afterAll(async () => {
+    await store?.close();
+    await stack?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function lanes(): Promise<unknown> {
+    const found: Record<string, unknown> = {};
+    for await (const { group, measures } of readResults(
+      store,
+      GENERATION,
+      pipeline,
+      pipeline.analyze.measures,
+      never,
+    ))
+      found[group] = measures;
+    return found;
+  }
+
+  it(
+    'loses nothing and counts nothing twice, and what failed is processed again when it is mended',
+    { timeout: 240_000 },
+    async () => {
+      const rows = shipments(0, 10_000);
+      const csv = `id,lane,value\n${rows.map(({ id, lane, value }) => `${id},${lane},${value}\n`).join('')}`;
+      await stack.put('shipments.csv', Buffer.from(csv));
+      await stack.twin.invoke('dispatch', { objects: [`s3://${LAKE_BUCKET}/shipments.csv`] });
+      await stack.twin.idle(AbortSignal.timeout(180_000));
+
+      const { timeouts, exits } = stack.functions.transform.counts;
+      expect(timeouts).toBeGreaterThan(0);
+      expect(exits).toBeGreaterThan(1);
+      const [object] = await Array.fromAsync(store.objects({ generation: GENERATION }, never));
+      expect(object).toMatchObject({ complete: true, rows: rows.length, failed: rows.filter(fails).length });
+      expect(reconcileObject(object!).balances).toBe(true);
+      expect(await lanes()).toEqual(expected(rows.filter((row) => !fails(row))));
+
+      const { wouldRedrive } = (await stack.twin.invoke('reprocess', {
+        code: 'E_NOT_TODAY',
+        dryRun: true,
+      })) as { wouldRedrive: readonly string[] };
+      expect(wouldRedrive).toHaveLength(rows.filter(fails).length);
+      // Before it is mended it fails again, and stays one failure.
+      await stack.twin.invoke('reprocess', { id: wouldRedrive[0] });
+      await stack.twin.idle(AbortSignal.timeout(60_000));
+      expect(await Array.fromAsync(store.failures({ id: wouldRedrive[0]! }, never))).toMatchObject([
+        { state: 'open', attempts: 2 },
+      ]);
+      await writeFile(path.join(folder, 'marks/mended'), '');
+      await stack.twin.invoke('reprocess', { code: 'E_NOT_TODAY', rate: 500 });
+      await stack.twin.idle(AbortSignal.timeout(60_000));
+      expect(await lanes()).toEqual(expected(rows));
+      expect(await store.countOpenFailures({ generation: GENERATION }, never)).toEqual({});
+      // Twice is harmless.
+      await stack.twin.invoke('reprocess', { code: 'E_NOT_TODAY' });
+      await stack.twin.idle(AbortSignal.timeout(60_000));
+      expect(await lanes()).toEqual(expected(rows));
+
+      const more = shipments(20_000, 20_300);
+      for (const batch of [more, more.toReversed()]) await send(stack, batch);
+      await stack.twin.idle(AbortSignal.timeout(60_000));
+      expect(await lanes()).toEqual(expected([...rows, ...more]));
+      const [source] = await store.keyedSources(GENERATION, never);
+      expect(source).toMatchObject({ rows: more.length, applied: more.length });
+      expect(reconcileKeyed(source!).balances).toBe(true);
+
+      // An ad-hoc question has results of its own.
+      const reply = (await stack.twin.invoke('dispatch', {
+        prefix: `s3://${LAKE_BUCKET}/`,
+        where: { id: { $lt: 100 } },
+      })) as { generation: string };
+      expect(reply.generation).toMatch(/^mischief@1\?/);
+      await stack.twin.idle(AbortSignal.timeout(60_000));
+      const [asked] = await Array.fromAsync(store.objects({ generation: reply.generation }, never));
+      expect(asked).toMatchObject({ complete: true, transformed: 100 });
+      expect(await lanes()).toEqual(expected([...rows, ...more]));
+    },
+  );
+});
+
+async function send({ peers }: Stack, messages: readonly Shipment[]): Promise<void> {
+  for (let at = 0; at < messages.length; at += 10) {
+    await peers.sqs.send(
+      new SendMessageBatchCommand({
+        QueueUrl: peers.queues.messages,
+        Entries: messages
+          .slice(at, at + 10)
+          .map((message, index) => ({ Id: `${index}`, MessageBody: JSON.stringify(message) })),
+      }),
+    );
+  }
+}
