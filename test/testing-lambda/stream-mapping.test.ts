@@ -4,6 +4,7 @@ import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import type { KinesisStreamEvent, KinesisStreamRecord } from 'aws-lambda';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { SystemClock } from '../../src/adapters/inmemory/clock.ts';
 import {
   startFaultProxy,
   StreamMappingTwin,
@@ -134,7 +135,8 @@ test('a window gathers what comes after each other', async () => {
   const stream = await peers.newStream(1);
   const sizes: number[] = [];
   const { mapping } = mapped(stream, ({ Records }) => void sizes.push(Records.length), {
-    batchWindowMs: 400,
+    batchSize: 5,
+    batchWindowMs: 20_000,
   });
   await mapping.idle(soon());
   for (const text of numbered(5)) await put(stream, [text]);
@@ -254,11 +256,14 @@ test('SQS gets where it was; records that grew too old are given up from the fro
   const queueUrl = peers.newQueue();
   const sqs = sqsAt(peers.fauxqs.address);
   await put(stream, numbered(2));
-  await new Promise((resolve) => setTimeout(resolve, 1100));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const between = Date.now();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   await put(stream, ['k:young']);
   const batches: string[][] = [];
   const { mapping } = mapped(stream, (event) => void batches.push(textsOf(event)), {
-    maximumRecordAgeMs: 1000,
+    maximumRecordAgeMs: 60_000,
+    clock: Object.assign(new SystemClock(), { now: () => between + 60_000 }),
     onFailure: { kind: 'sqs', sqs, queueUrl },
   });
   await mapping.idle(soon());
@@ -346,7 +351,15 @@ test('children of split and merged shards are read after their parents', async (
     numbered(5, 'k').map((text) => `${text}+merged`),
   );
   const seen: string[] = [];
-  const { mapping } = mapped(stream, (event) => void seen.push(...textsOf(event)));
+  // So slow that all shards would mix if they were read at once.
+  const { mapping } = mapped(
+    stream,
+    async (event) => {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      seen.push(...textsOf(event));
+    },
+    { batchSize: 1 },
+  );
   await mapping.idle(soon());
   expect(seen).toEqual([
     ...numbered(5),

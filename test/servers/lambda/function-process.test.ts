@@ -114,19 +114,19 @@ test('what the handler throws is its error, and the environment lives on', async
 test('a handler that hangs is killed at its deadline, and the next call has a new environment', async () => {
   const { deployed, lines } = await functionOf(
     `let calls = 0; export const handler = async ({ hang }) => { calls += 1; if (hang) await new Promise((r) => setTimeout(r, 60000)); return calls; };`,
-    { timeoutMs: 1000 },
+    { timeoutMs: 2000 },
   );
   await deployed.invoke({});
   const error = await failing(deployed.invoke({ hang: true }));
   expect(error).toMatchObject({ errorType: 'Sandbox.Timedout' });
-  expect(lines()).toMatch(/Z [\da-f-]{36} Task timed out after 1\.00 seconds/);
+  expect(lines()).toMatch(/Z [\da-f-]{36} Task timed out after 2\.00 seconds/);
   expect(await deployed.invoke({})).toBe(1);
   expect(deployed.counts).toMatchObject({ timeouts: 1, errors: 1, coldStarts: 2, exits: 0, kills: 0 });
 });
 
 test('a loop that never yields is killed at its deadline, too', async () => {
   const { deployed } = await functionOf(`export const handler = async () => { for (;;); };`, {
-    timeoutMs: 1000,
+    timeoutMs: 2000,
   });
   expect(await failing(deployed.invoke({}))).toMatchObject({ errorType: 'Sandbox.Timedout' });
 });

@@ -58,9 +58,9 @@ const troubles = ['hang', 'exit', 'memory', 'throw'];
 const soon = () => AbortSignal.timeout(90_000);
 
 test('messages get through a function that hangs, exits, throws and runs out of memory', async () => {
-  await withFunction({ timeoutMs: 1_500, memoryMb: 160, concurrency: 2 }, async (twin, worker, done) => {
+  await withFunction({ timeoutMs: 3_000, memoryMb: 160, concurrency: 2 }, async (twin, worker, done) => {
     const sqs = sqsAt(peers.fauxqs.address);
-    const queueUrl = peers.newQueue({ VisibilityTimeout: '3' });
+    const queueUrl = peers.newQueue({ VisibilityTimeout: '5' });
     const bodies = [...troubles, ...Array.from({ length: 16 }, (_, at) => `fine-${at}`)];
     for (let at = 0; at < bodies.length; at += 10) {
       const Entries = bodies.slice(at, at + 10).map((MessageBody, id) => ({ Id: `${id}`, MessageBody }));
@@ -76,7 +76,7 @@ test('messages get through a function that hangs, exits, throws and runs out of 
 });
 
 test('records get through in order, but for the one that never does: that one is in the bucket', async () => {
-  await withFunction({ timeoutMs: 1_500, memoryMb: 160 }, async (twin, worker, done) => {
+  await withFunction({ timeoutMs: 3_000, memoryMb: 160 }, async (twin, worker, done) => {
     const kinesis = kinesisAt(peers.kinesalite.url);
     const s3 = s3At(peers.fauxqs.address);
     const bucket = peers.newBucket();
