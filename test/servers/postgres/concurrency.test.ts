@@ -13,6 +13,7 @@ import {
   addCounters,
   firstDeliveries,
   GENERATION,
+  lanes,
   prepare,
   secondDeliveries,
   seen,
@@ -95,5 +96,33 @@ describe('fifty analyzers on the same groups', () => {
       'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
     );
     expect(deadlocks).toBe(0);
+  });
+
+  it('leave nothing behind of a generation that is purged meanwhile', async () => {
+    const stores = await Promise.all(Array.from({ length: 8 }, () => openAnalyzer(server.url)));
+    const [first] = stores as [ResultStore];
+    await prepare(first);
+    let isOver = false;
+    const work = deliverToMany(stores, firstDeliveries(), 3).then(
+      () => undefined,
+      // Planning, and keys of a generation that is gone.
+      (thrown: unknown) => thrown,
+    );
+    const purges = async (): Promise<void> => {
+      while (!isOver) {
+        await first.purge(GENERATION, signal);
+        await first.declare(lanes, signal);
+      }
+    };
+    const purging = purges();
+    const failed = await work;
+    isOver = true;
+    await purging;
+    if (failed !== undefined) expect(failed).toMatchObject({ code: 'E_NOT_FOUND' });
+    await Promise.all(stores.slice(1).map((store) => store.close()));
+    await first.purge(GENERATION, signal);
+    for (const table of ['objects', 'sections', 'frames', 'sources', 'keys', 'groups', 'flags', 'failures'])
+      expect([table, await readRows(tool, `SELECT * FROM sluice.${table}`)]).toEqual([table, []]);
+    await first.close();
   });
 });

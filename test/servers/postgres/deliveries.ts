@@ -1,4 +1,5 @@
 import type { Failure } from '../../../src/domain/failure.ts';
+import type { Generation } from '../../../src/domain/generation.ts';
 import type { Effects, Flag, MergeStates, ResultStore } from '../../../src/domain/ports/result-store.ts';
 
 /** What analyzers do on the same groups, as a list: whatever of it happens twice or not at all shows in the sums. */
@@ -51,11 +52,16 @@ function failureOf(object: (typeof objects)[number], coordinate: number): Failur
   };
 }
 
+export const lanes: Generation = {
+  id: GENERATION,
+  pipeline: 'lanes',
+  version: 1,
+  fingerprint: 'f',
+  declared: '{}',
+};
+
 export async function prepare(store: ResultStore): Promise<void> {
-  await store.declare(
-    { id: GENERATION, pipeline: 'lanes', version: 1, fingerprint: 'f', declared: '{}' },
-    signal,
-  );
+  await store.declare(lanes, signal);
   await planAll(store);
 }
 
