@@ -1,8 +1,8 @@
 import { CfnEventSourceMapping, type Function } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
-import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
+import type { WorkQueue } from './queues.ts';
 import type { Settings } from './settings.ts';
 
 /** Only what failed comes again. */
@@ -11,11 +11,9 @@ const PARTIAL_RESPONSES = ['ReportBatchItemFailures'];
 const METRICS = { metrics: ['EventCount'] };
 
 export interface QueueMappingProps {
-  readonly queue: IQueue;
+  readonly from: WorkQueue;
   readonly target: Function;
   readonly batchSize: number;
-  /** In seconds. Default 0. */
-  readonly batchingWindow?: number;
   readonly concurrency: number;
   readonly pollers?: { readonly minimum: number; readonly maximum: number } | null;
   /** Default true. */
@@ -23,13 +21,13 @@ export interface QueueMappingProps {
 }
 
 export function mapQueue(scope: Construct, id: string, props: QueueMappingProps): CfnEventSourceMapping {
-  const { queue, target, batchSize, batchingWindow = 0, concurrency, pollers = null, enabled = true } = props;
+  const { from, target, batchSize, concurrency, pollers = null, enabled = true } = props;
   const mapping = new CfnEventSourceMapping(scope, id, {
-    eventSourceArn: queue.queueArn,
+    eventSourceArn: from.queue.queueArn,
     functionName: target.functionName,
     enabled,
     batchSize,
-    maximumBatchingWindowInSeconds: batchingWindow,
+    maximumBatchingWindowInSeconds: from.batchingWindow.toSeconds(),
     functionResponseTypes: PARTIAL_RESPONSES,
     metricsConfig: METRICS,
     ...(pollers === null

@@ -78,7 +78,6 @@ export function roleOf(scope: Construct, name: FunctionName, reach: Reach, surro
   return role;
 }
 
-const CONTENT = 'claims are named by their content';
 const UNDELIVERED = 'Lambda names what it could not deliver';
 
 /** Plans objects, queues tasks, and goes on with a long listing by an order to itself. */
@@ -89,7 +88,6 @@ function dispatchPermissions(reach: Reach): Permission[] {
     sendTo('QueueTasks', reach.tasks),
     ...readLake(reach),
     ...storeClaims(reach),
-    ...keptBundles('dispatch', reach),
     ...routeFailures(reach),
     useDatabase(reach),
   ];
@@ -105,12 +103,11 @@ function transformPermissions(reach: Reach): Permission[] {
     ...reach.foreignStreams.flatMap(({ keyArn }, index) =>
       keyArn === undefined ? [] : [allow(`DecryptForeignStream${index}`, ['kms:Decrypt'], [keyArn])],
     ),
-    // What a mapping of a stream gives up goes to the state bucket.
-    ...(reach.foreignStreams.length > 0 ? keepUndelivered(reach) : []),
+    ...(reach.foreignStreams.length > 0 ? [keepUndelivered(reach)] : []),
     ...readLake(reach),
     ...storeClaims(reach),
     putFrames(reach),
-    ...keptBundles('transform', reach),
+    keptBundles('transform', reach),
   ];
 }
 
@@ -118,10 +115,9 @@ function transformPermissions(reach: Reach): Permission[] {
 function analyzePermissions(reach: Reach): Permission[] {
   return [
     readStream('ReadFrames', reach.stream.streamArn),
-    ...keepUndelivered(reach),
-    // A frame that was too large for a record.
-    allowObjects('RedeemClaims', ['s3:GetObject'], reach, `${prefixes.claims}*`, CONTENT),
-    ...keptBundles('analyze', reach),
+    keepUndelivered(reach),
+    ...storeClaims(reach),
+    keptBundles('analyze', reach),
     ...routeFailures(reach),
     useDatabase(reach),
   ];
@@ -138,8 +134,7 @@ function reprocessPermissions(reach: Reach): Permission[] {
     ...storeClaims(reach),
     putFrames(reach),
     sendTo('QueueTasks', reach.tasks),
-    ...keptBundles('reprocess', reach),
-    ...routeFailures(reach),
+    keptBundles('reprocess', reach),
     useDatabase(reach),
   ];
 }
@@ -182,13 +177,9 @@ function surroundingsPermissions(reach: Reach, { functionArn, logs, inNetwork }:
   ];
 }
 
+/** As a mapping does. */
 function takeFrom(sid: string, queue: IQueue): Permission {
-  return allow(
-    sid,
-    // The first three are the mapping's, the last the function's own: it hands back what is not due yet.
-    ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes', 'sqs:ChangeMessageVisibility'],
-    [queue.queueArn],
-  );
+  return allow(sid, ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], [queue.queueArn]);
 }
 
 function sendTo(sid: string, queue: IQueue): Permission {
@@ -236,6 +227,7 @@ function readLake({ lakes, bucket }: Reach): Permission[] {
   ]);
 }
 
+/** What is too large for a queue or a stream: frames, tasks, failures, orders. */
 function storeClaims(reach: Reach): Permission[] {
   return [
     allowObjects(
@@ -243,23 +235,21 @@ function storeClaims(reach: Reach): Permission[] {
       ['s3:PutObject', 's3:GetObject'],
       reach,
       `${prefixes.claims}*`,
-      CONTENT,
+      'claims are named by their content',
     ),
+    // Without it, a claim or a bundle that is not there is a 403, and cannot be told from a missing permission.
+    allow('FindStateBucket', ['s3:ListBucket'], [reach.bucket.bucketArn]),
   ];
 }
 
-function keptBundles(name: FunctionName, reach: Reach): Permission[] {
-  return [
-    allowObjects(
-      'LoadKeptBundles',
-      ['s3:GetObject'],
-      reach,
-      `${prefixes.bundles}${reach.pipeline}/*/${name}.mjs`,
-      'its own bundles of builds that came before; their digests are not known ahead',
-    ),
-    // Without it, a bundle or a claim that is not there is a 403, and cannot be told from a missing permission.
-    allow('FindStateBucket', ['s3:ListBucket'], [reach.bucket.bucketArn]),
-  ];
+function keptBundles(name: FunctionName, reach: Reach): Permission {
+  return allowObjects(
+    'LoadKeptBundles',
+    ['s3:GetObject'],
+    reach,
+    `${prefixes.bundles}${reach.pipeline}/*/${name}.mjs`,
+    'its own bundles of builds that came before; their digests are not known ahead',
+  );
 }
 
 function routeFailures(reach: Reach): Permission[] {
@@ -276,9 +266,9 @@ function routeFailures(reach: Reach): Permission[] {
   ];
 }
 
-/** Of a mapping that gives records up: Lambda writes them with the function's role. */
-function keepUndelivered(reach: Reach): Permission[] {
-  return [allowObjects('KeepUndelivered', ['s3:PutObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED)];
+/** Of a mapping that gives records up: Lambda writes them with the function's role, and looks whether the bucket is there. */
+function keepUndelivered(reach: Reach): Permission {
+  return allowObjects('KeepUndelivered', ['s3:PutObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED);
 }
 
 function useDatabase({ database }: Reach): Permission {

@@ -17,6 +17,8 @@ const KEY_REUSE = Duration.hours(1);
 export class WorkQueue extends Construct {
   readonly queue: Queue;
   readonly deadLetters: Queue;
+  /** How long its mapping gathers messages: hidden time, too. */
+  readonly batchingWindow: Duration;
 
   constructor(
     scope: Construct,
@@ -26,15 +28,18 @@ export class WorkQueue extends Construct {
       /** Of the function that takes from it. */
       readonly timeout: Duration;
       readonly maxReceives: number;
+      /** Default 0. */
+      readonly batchingWindow?: Duration;
     },
   ) {
     super(scope, id);
+    this.batchingWindow = settings.batchingWindow ?? Duration.seconds(0);
     this.deadLetters = lastQueue(this, 'DeadLetters', settings.key);
     this.queue = encryptedQueue(
       this,
       'Queue',
       settings.key,
-      Duration.seconds(settings.timeout.toSeconds() * VISIBILITY_TIMEOUTS),
+      Duration.seconds(settings.timeout.toSeconds() * VISIBILITY_TIMEOUTS + this.batchingWindow.toSeconds()),
       { queue: this.deadLetters, maxReceiveCount: settings.maxReceives },
     );
   }

@@ -1,4 +1,4 @@
-import { CfnOutput, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IStream } from 'aws-cdk-lib/aws-kinesis';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -73,12 +73,17 @@ export class SluicePipeline extends Construct {
     this.key = this.#key(manifest);
     this.bucket = new Storage(this, 'Storage', this.key, settings).bucket;
     const { maxReceives } = settings;
-    const workQueue = (name: string, target: FunctionName): WorkQueue =>
-      new WorkQueue(this, name, { key: this.key, timeout: settings.functions[target].timeout, maxReceives });
+    const workQueue = (name: string, target: FunctionName, batchingWindow?: Duration): WorkQueue =>
+      new WorkQueue(this, name, {
+        key: this.key,
+        timeout: settings.functions[target].timeout,
+        maxReceives,
+        ...(batchingWindow === undefined ? {} : { batchingWindow }),
+      });
     this.tasks = workQueue('Tasks', 'transform');
-    this.orders = workQueue('Orders', 'dispatch');
+    this.orders = workQueue('Orders', 'dispatch', Duration.seconds(2));
     this.failures = workQueue('Failures', 'reprocess');
-    this.messages = settings.messageQueue ? workQueue('Messages', 'transform') : null;
+    this.messages = settings.messageQueue ? workQueue('Messages', 'transform', Duration.seconds(1)) : null;
     const lostCalls = lastQueue(this, 'LostCalls', this.key);
     this.stream = frameStream(this, 'Frames', this.key, settings);
     this.failureTopic =
@@ -215,15 +220,14 @@ export class SluicePipeline extends Construct {
   ): { dispatch: CfnEventSourceMapping; analyze: CfnEventSourceMapping } {
     const { dispatch, transform, analyze, reprocess } = this.functions;
     const dispatchMapping = mapQueue(this, 'OrdersToDispatch', {
-      queue: this.orders.queue,
+      from: this.orders,
       target: dispatch,
       // Events of single objects are planned together.
       batchSize: 10,
-      batchingWindow: 2,
       concurrency: settings.dispatchConcurrency,
     });
     mapQueue(this, 'TasksToTransform', {
-      queue: this.tasks.queue,
+      from: this.tasks,
       target: transform,
       // A task is sized to fill a function; two in one would only wait for each other.
       batchSize: 1,
@@ -232,10 +236,9 @@ export class SluicePipeline extends Construct {
     });
     if (this.messages !== null) {
       mapQueue(this, 'MessagesToTransform', {
-        queue: this.messages.queue,
+        from: this.messages,
         target: transform,
         batchSize: 1000,
-        batchingWindow: 1,
         concurrency: settings.transformConcurrency,
       });
     }
@@ -251,7 +254,7 @@ export class SluicePipeline extends Construct {
       });
     }
     mapQueue(this, 'FailuresToReprocess', {
-      queue: this.failures.queue,
+      from: this.failures,
       target: reprocess,
       batchSize: 10,
       concurrency: settings.reprocessConcurrency,

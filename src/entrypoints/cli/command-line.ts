@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { DomainError, InfrastructureError, messageOf } from '../../domain/errors.ts';
 import { isBrokenPipe } from './broken-pipe.ts';
 import { buildCommand } from './commands/build.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -55,6 +56,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     reconcileCommand,
     migrateCommand,
     buildCommand,
+    doctorCommand,
   ]) {
     program.addCommand(
       inheriting(
