@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../domain/error-codes.ts';
 import { InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import { ConnectionLost } from './database.ts';
 
@@ -12,7 +13,8 @@ export const DEPENDENT_OBJECTS = '2BP01';
 const lostConnection = /^(08...|57P0.|25006|25P03|53300)$/;
 const full = /^(53...|54...)$/;
 const noTables = /^(42P01|42703|3F000|42883)$/;
-const refused = /^(28...|3D000|42501)$/;
+const refused = /^(28...|42501)$/;
+const NO_DATABASE = '3D000';
 
 /** The code that the server gave an error; `undefined` where it is not the server's. */
 export function codeOf(thrown: unknown): string | undefined {
@@ -34,7 +36,7 @@ export function isConnectionLost(thrown: unknown): boolean {
 export function databaseError(thrown: unknown, name: string): unknown {
   if (isSluiceError(thrown)) return thrown;
   const code = codeOf(thrown);
-  const error = (text: string, sluiceCode: 'E_INFRASTRUCTURE' | 'E_INTERNAL' | 'E_STORE_BUSY') =>
+  const error = (text: string, sluiceCode: ErrorCode) =>
     new InfrastructureError(`${name} ${text}`, { code: sluiceCode, cause: thrown });
   if (isConnectionLost(thrown))
     return error(`cannot be reached, or broke off: ${messageOf(thrown)}`, 'E_INFRASTRUCTURE');
@@ -42,7 +44,8 @@ export function databaseError(thrown: unknown, name: string): unknown {
   if (isWorthAnotherTry(thrown) || code === LOCK_NOT_AVAILABLE || code === QUERY_CANCELED)
     return error(`is held up by other transactions: ${messageOf(thrown)}`, 'E_STORE_BUSY');
   if (full.test(code)) return error(`has no room left: ${messageOf(thrown)}`, 'E_INFRASTRUCTURE');
-  if (refused.test(code)) return error(`refuses: ${messageOf(thrown)}`, 'E_INFRASTRUCTURE');
+  if (refused.test(code)) return error(`refuses: ${messageOf(thrown)}`, 'E_ACCESS_DENIED');
+  if (code === NO_DATABASE) return error(`is not there: ${messageOf(thrown)}`, 'E_RESOURCE_MISSING');
   if (noTables.test(code))
     return schemaError(`${name} misses a table of Sluice: ${messageOf(thrown)}`, thrown);
   return error(`failed (${code}): ${messageOf(thrown)}`, 'E_INTERNAL');

@@ -111,8 +111,8 @@ describe('a database that does not let us in', () => {
     url.pathname = '/nowhere';
     const nowhere = new PgDatabase({ url: url.href });
     const failed = migrate(nowhere, {}, signal);
-    await expect(failed).rejects.toMatchObject({ code: 'E_INFRASTRUCTURE' });
-    await expect(failed).rejects.toThrow(/127\.0\.0\.1:\d+\/nowhere refuses: .*nowhere/);
+    await expect(failed).rejects.toMatchObject({ code: 'E_RESOURCE_MISSING' });
+    await expect(failed).rejects.toThrow(/127\.0\.0\.1:\d+\/nowhere is not there: .*nowhere/);
     await expect(failed).rejects.not.toThrow(/secret/);
     await nowhere.close();
   });
@@ -138,7 +138,7 @@ describe('a database that does not let us in', () => {
     }
     const refused = new PgDatabase({ url: url.href, password });
     await expect(migrate(refused, {}, signal)).rejects.toMatchObject({
-      code: 'E_INFRASTRUCTURE',
+      code: 'E_ACCESS_DENIED',
       message: expect.stringContaining('refuses'),
     });
     await refused.close();
