@@ -42,8 +42,8 @@ export const errorCatalogue = {
     'On AWS: s3://bucket, s3://bucket/prefix/, s3://bucket/key, or with wildcards.',
   ),
   E_NOT_FOUND: domain(
-    'No such run, failure, pipeline or result in this output folder.',
-    'Check the id and --out.',
+    'No such run, failure, pipeline or result in this output folder or database.',
+    'Check the id, --out and --database.',
   ),
   E_NOT_DETERMINISTIC: domain(
     'A section read again by the same build gave other messages.',

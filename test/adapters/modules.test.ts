@@ -7,7 +7,7 @@ import {
   inMemoryLakeModule,
   inMemoryTokens,
 } from '../../src/adapters/inmemory/module.ts';
-import { localLakeModule, localResultsModule } from '../../src/adapters/local/module.ts';
+import { localLakeModule, localLedgerModule, localResultsModule } from '../../src/adapters/local/module.ts';
 import { tokens } from '../../src/adapters/tokens.ts';
 import { removeFolder, scratchFolder } from './local/scratch.ts';
 
@@ -44,7 +44,8 @@ describe('The bindings', () => {
       const outputFolder = path.join(folder, 'out');
       made.load(
         localLakeModule({ outputFolder, log: { level: 'silent' } }),
-        localResultsModule({ outputFolder, payloadToJson: () => 'null' }),
+        localLedgerModule({ outputFolder, payloadToJson: () => 'null' }),
+        localResultsModule({ outputFolder }),
       );
       for (const port of ports) expect(await made.getAsync(port)).toBe(await made.getAsync(port));
       await (await made.getAsync(tokens.resultStore)).close();

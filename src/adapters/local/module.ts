@@ -31,29 +31,38 @@ export function localLakeModule({ outputFolder, log }: LocalLakeOptions = {}): C
   });
 }
 
-export interface LocalResultsOptions {
-  /** Results and failures. */
+export interface LocalLedgerOptions {
+  /** Gets a folder of failures. */
   readonly outputFolder: string;
-  /** A failure's payload as JSON text, for the ledger. */
+  /** A failure's payload as JSON text. */
   readonly payloadToJson: (payload: Uint8Array) => string;
+}
+
+/** Binds `errorRouter`. */
+export function localLedgerModule({ outputFolder, payloadToJson }: LocalLedgerOptions): ContainerModule {
+  return new ContainerModule(({ bind }) => {
+    bind(tokens.errorRouter)
+      .toResolvedValue(() => new FailureLedger({ folder: outputFolder, payloadToJson }))
+      .inSingletonScope();
+  });
+}
+
+export interface LocalResultsOptions {
+  /** Gets the results file. */
+  readonly outputFolder: string;
   /** Whether to make the results file where there is none. Default `true`. */
   readonly createResults?: boolean;
 }
 
 /**
- * Binds `errorRouter` and `resultStore`; needs `mergeStates`. The result store opens asynchronously:
- * `await container.getAsync(tokens.resultStore)`. A container remembers for ever that it failed to open: build a new one
- * for another attempt.
+ * Binds `resultStore`; needs `mergeStates`. It opens asynchronously: `await container.getAsync(tokens.resultStore)`. A
+ * container remembers for ever that it failed to open: build a new one for another attempt.
  */
 export function localResultsModule({
   outputFolder,
-  payloadToJson,
   createResults = true,
 }: LocalResultsOptions): ContainerModule {
   return new ContainerModule(({ bind }) => {
-    bind(tokens.errorRouter)
-      .toResolvedValue(() => new FailureLedger({ folder: outputFolder, payloadToJson }))
-      .inSingletonScope();
     bind(tokens.resultStore)
       .toResolvedValue(
         (mergeStates) =>

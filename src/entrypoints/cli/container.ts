@@ -1,8 +1,13 @@
 import 'reflect-metadata';
-import { Container } from 'inversify';
+import { Container, type ContainerModule } from 'inversify';
 import type { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { ambientModule, deliveryModule, inMemoryTokens } from '../../adapters/inmemory/module.ts';
-import { localLakeModule, localResultsModule, type LocalLakeOptions } from '../../adapters/local/module.ts';
+import {
+  localLakeModule,
+  localLedgerModule,
+  localResultsModule,
+  type LocalLakeOptions,
+} from '../../adapters/local/module.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import { mergeStates } from '../../application/measures/state.ts';
 import { toTaggedJson } from '../../application/values/tagged-json.ts';
@@ -14,6 +19,8 @@ import type { Reading, Runtime } from './runtime.ts';
 export interface RuntimeOptions {
   /** Folder of results and failures. */
   readonly out: string;
+  /** A PostgreSQL database that keeps the results instead of the folder. */
+  readonly database?: string | undefined;
   /** The pipeline's partitions. Default 1: for commands that send nothing. */
   readonly partitions?: number;
   /** Whether to make the results file where there is none. */
@@ -33,7 +40,13 @@ const MAX_RECEIVES = 5;
  *
  * @throws InfrastructureError `E_OUTPUT`, `E_STORE_BUSY`
  */
-export async function startRuntime({ out, partitions = 1, create, log }: RuntimeOptions): Promise<Runtime> {
+export async function startRuntime({
+  out,
+  database,
+  partitions = 1,
+  create,
+  log,
+}: RuntimeOptions): Promise<Runtime> {
   const container = new Container();
   container.bind(tokens.mergeStates).toConstantValue(mergeStates);
   container.load(
@@ -43,11 +56,13 @@ export async function startRuntime({ out, partitions = 1, create, log }: Runtime
       queue: { maxReceives: MAX_RECEIVES },
     }),
     localLakeModule({ outputFolder: out, log }),
-    localResultsModule({
+    localLedgerModule({
       outputFolder: out,
-      createResults: create,
       payloadToJson: (payload) => toTaggedJson(decodeValue(payload)),
     }),
+    database === undefined
+      ? localResultsModule({ outputFolder: out, createResults: create })
+      : await postgresModule(database),
   );
   const store = await container.getAsync(tokens.resultStore);
   const queue = container.get(inMemoryTokens.queue);
@@ -84,4 +99,10 @@ function lakeIn(container: Container): ObjectSource {
     metrics: container.get(tokens.metrics),
   };
   return lakeOfFilesAndS3(container.get(tokens.objectSource), ports);
+}
+
+/** Loaded here, so that nobody pays for a database client who has no database. */
+async function postgresModule(url: string): Promise<ContainerModule> {
+  const { postgresResultsModule } = await import('../../adapters/postgres/module.ts');
+  return postgresResultsModule({ url });
 }

@@ -57,5 +57,5 @@ function latest(name: string, known: readonly Generation[]): Generation | undefi
 
 function notFound(name: string, known: readonly Generation[]): never {
   const there = known.length === 0 ? 'there are none' : `there are ${known.map(({ id }) => id).join(', ')}`;
-  throw new DomainError(`no results of ${name} in this folder: ${there}`, { code: 'E_NOT_FOUND' });
+  throw new DomainError(`no results of ${name} here: ${there}`, { code: 'E_NOT_FOUND' });
 }

@@ -10,6 +10,21 @@ export const DEFAULT_OUT = 'sluice-out';
 export const outOption = () =>
   new Option('--out <dir>', 'folder of results and failures').default(DEFAULT_OUT);
 
+export const databaseOption = () =>
+  new Option(
+    '--database [url]',
+    'results in PostgreSQL instead of the folder; without an URL, the one in SLUICE_DATABASE_URL',
+  );
+
+/** @param flag as `databaseOption` gives it: `true` where no URL was named, which keeps passwords off the command line */
+export function databaseUrl(flag: string | true | undefined): string | undefined {
+  if (flag !== true) return flag;
+  const url = process.env['SLUICE_DATABASE_URL'];
+  if (url === undefined || url === '')
+    throw new DomainError('--database names no URL, and SLUICE_DATABASE_URL is not set', { code: 'E_USAGE' });
+  return url;
+}
+
 export const jsonOption = () =>
   new Option('--json', 'print one JSON object on stdout, and nothing else there');
 

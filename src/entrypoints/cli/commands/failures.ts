@@ -14,16 +14,15 @@ import { publishResults } from '../execute-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { requireGeneration, requireSame } from '../find-generation.ts';
 import { loadPipeline } from '../load-pipeline.ts';
-import { jsonOption, outOption, timeArgument, whereOption, wholeNumber } from '../options.ts';
+import { jsonOption, databaseOption, outOption, timeArgument, whereOption, wholeNumber } from '../options.ts';
 import { withPlatform } from '../platform.ts';
 import type { Runtime } from '../runtime.ts';
 import { plainValue } from '../plain-value.ts';
 import { renderTable } from '../terminal/table.ts';
 import { terminalOf } from '../terminal/terminal.ts';
-import { withResults } from './with-results.ts';
+import { withResults, type ResultsFlags } from './with-results.ts';
 
-interface Flags {
-  readonly out: string;
+interface Flags extends ResultsFlags {
   readonly generation?: string;
   readonly code?: string;
   readonly stage?: Stage;
@@ -54,6 +53,7 @@ export function failuresCommand(exitWith: (code: number) => void): Command {
     .command('show <id>')
     .description('show one failure with the row or message itself')
     .addOption(outOption())
+    .addOption(databaseOption())
     .addOption(jsonOption())
     .action(async (id: string, flags: Flags) =>
       exitWith(await withResults(flags, (runtime, signal) => show(id, flags, runtime, signal))),
@@ -96,6 +96,7 @@ function selecting(command: Command): Command {
     )
     .option('--limit <n>', 'at most so many', wholeNumber(1))
     .addOption(outOption())
+    .addOption(databaseOption())
     .addOption(jsonOption());
 }
 
@@ -196,13 +197,13 @@ async function show(id: string, flags: Flags, { store }: Runtime, signal: AbortS
     );
     return exitCodes.ok;
   }
-  throw new DomainError(`no failure ${id} in this folder`, { code: 'E_NOT_FOUND' });
+  throw new DomainError(`no failure ${id} here`, { code: 'E_NOT_FOUND' });
 }
 
 async function redriveFailures(path: string, ids: readonly string[], flags: Flags): Promise<number> {
   const loaded = await loadPipeline(path);
   const { pipeline, build } = loaded;
-  return withResults({ out: flags.out, partitions: pipeline.partitions }, async (runtime, signal) => {
+  return withResults({ ...flags, partitions: pipeline.partitions }, async (runtime, signal) => {
     const id = flags.generation ?? `${pipeline.name}@${pipeline.version}`;
     const generation = await requireGeneration(id, runtime.store, signal);
     await requireFailures(ids, id, runtime.store, signal);
@@ -242,10 +243,9 @@ async function requireFailures(
     let known = false;
     for await (const _record of store.failures({ id, ...of, limit: 1 }, signal)) known = true;
     if (!known)
-      throw new DomainError(
-        `no failure ${id}${generation === undefined ? '' : ` of ${generation}`} in this folder`,
-        { code: 'E_NOT_FOUND' },
-      );
+      throw new DomainError(`no failure ${id}${generation === undefined ? '' : ` of ${generation}`} here`, {
+        code: 'E_NOT_FOUND',
+      });
   }
 }
 

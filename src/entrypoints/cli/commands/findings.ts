@@ -7,15 +7,14 @@ import type { Where } from '../../../domain/where.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { GravestFindings, severities } from '../gravest-findings.ts';
 import { findGeneration, requireSame } from '../find-generation.ts';
-import { outOption, whereOption, wholeNumber } from '../options.ts';
+import { databaseOption, outOption, whereOption, wholeNumber } from '../options.ts';
 import { plainValue } from '../plain-value.ts';
 import type { Runtime } from '../runtime.ts';
 import { renderTable } from '../terminal/table.ts';
 import { terminalOf } from '../terminal/terminal.ts';
-import { withResults } from './with-results.ts';
+import { withResults, type ResultsFlags } from './with-results.ts';
 
-interface Flags {
-  readonly out: string;
+interface Flags extends ResultsFlags {
   readonly where?: Where;
   readonly kind?: string;
   readonly severity?: NonNullable<Finding['severity']>;
@@ -50,6 +49,7 @@ export function findingsCommand(exitWith: (code: number) => void): Command {
     .addOption(new Option('--format <format>').choices(['table', 'json']).default('table'))
     .addOption(whereOption('rows: the findings of the ad-hoc run that had it'))
     .addOption(outOption())
+    .addOption(databaseOption())
     .action(async (name: string, flags: Flags) => {
       exitWith(await withResults(flags, (runtime, signal) => showFindings(name, flags, runtime, signal)));
     });

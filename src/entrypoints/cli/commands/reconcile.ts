@@ -2,16 +2,15 @@ import { Command } from 'commander';
 import { DomainError } from '../../../domain/errors.ts';
 import type { RunRecord } from '../../../domain/ports/result-store.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { jsonOption, outOption } from '../options.ts';
+import { jsonOption, databaseOption, outOption } from '../options.ts';
 import { balanceOf, openFailuresOf, scopeOf } from '../run-state.ts';
 import type { RunReport } from '../run-report.ts';
 import type { Runtime } from '../runtime.ts';
 import { renderBalance } from '../terminal/summary.ts';
 import { terminalOf } from '../terminal/terminal.ts';
-import { withResults } from './with-results.ts';
+import { withResults, type ResultsFlags } from './with-results.ts';
 
-interface Flags {
-  readonly out: string;
+interface Flags extends ResultsFlags {
   readonly json?: true;
 }
 
@@ -20,6 +19,7 @@ export function reconcileCommand(exitWith: (code: number) => void): Command {
     .description('prove that every row and message of a run came to exactly one end')
     .argument('[run]', 'id of the run; default: the last one')
     .addOption(outOption())
+    .addOption(databaseOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -86,5 +86,5 @@ async function findRun(id: string | undefined, { store }: Runtime, signal: Abort
           .slice(-5)
           .map((known) => known.id)
           .join(', ')}`;
-  throw new DomainError(`no run ${id ?? ''} in this folder: ${there}`, { code: 'E_NOT_FOUND' });
+  throw new DomainError(`no run ${id ?? ''} here: ${there}`, { code: 'E_NOT_FOUND' });
 }

@@ -13,7 +13,7 @@ import type { Where } from '../../../domain/where.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { findGeneration, requireSame } from '../find-generation.ts';
 import type { LoadedPipeline } from '../load-pipeline.ts';
-import { outOption, whereOption, wholeNumber } from '../options.ts';
+import { databaseOption, outOption, whereOption, wholeNumber } from '../options.ts';
 import type { Runtime } from '../runtime.ts';
 import {
   resultsAsCsv,
@@ -26,10 +26,9 @@ import { renderTable } from '../terminal/table.ts';
 import { terminalOf } from '../terminal/terminal.ts';
 import { topGroups } from '../top-groups.ts';
 import { resultsAsParquet } from '../results-as-parquet.ts';
-import { withResults } from './with-results.ts';
+import { withResults, type ResultsFlags } from './with-results.ts';
 
-interface Flags {
-  readonly out: string;
+interface Flags extends ResultsFlags {
   readonly where?: Where;
   readonly top?: number;
   readonly by?: string;
@@ -52,6 +51,7 @@ export function resultsCommand(exitWith: (code: number) => void): Command {
     .option('--to <file>', 'write to a file instead of standard output')
     .addOption(whereOption('rows: the results of the ad-hoc run that had it'))
     .addOption(outOption())
+    .addOption(databaseOption())
     .action(async (name: string | undefined, flags: Flags) => {
       exitWith(
         await withResults(flags, (runtime, signal) =>

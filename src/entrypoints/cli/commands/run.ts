@@ -11,16 +11,24 @@ import { executeRun, type RunOptions, type RunOutcome } from '../execute-run.ts'
 import { exitCodes } from '../exit-codes.ts';
 import { untilInterrupted } from '../interrupt.ts';
 import { loadPipeline, type LoadedPipeline } from '../load-pipeline.ts';
-import { DEFAULT_OUT, jsonOption, outOption, whereOption, wholeNumber } from '../options.ts';
+import {
+  databaseOption,
+  databaseUrl,
+  DEFAULT_OUT,
+  jsonOption,
+  outOption,
+  whereOption,
+  wholeNumber,
+} from '../options.ts';
 import type { Runtime } from '../runtime.ts';
 import { createProgress } from '../terminal/progress.ts';
 import { resultRows, tableColumns } from '../terminal/results-table.ts';
 import { renderRunSummary } from '../terminal/summary.ts';
 import { terminalOf } from '../terminal/terminal.ts';
+import type { ResultsFlags } from './with-results.ts';
 import { topGroups } from '../top-groups.ts';
 
-interface Flags {
-  readonly out: string;
+interface Flags extends ResultsFlags {
   readonly where?: Where;
   readonly report?: string;
   readonly concurrency: number;
@@ -42,6 +50,7 @@ export function runCommand(exitWith: (code: number) => void): Command {
     .argument('[objects...]', 'files, folders, globs, or s3://bucket/prefix/')
     .addOption(whereOption('rows, for this run alone: its results stand apart'))
     .addOption(outOption())
+    .addOption(databaseOption())
     .option('--report <file>', 'write the results as one HTML page')
     .option('--concurrency <n>', 'tasks in hand at once', wholeNumber(1), Math.min(4, availableParallelism()))
     .option('--fresh', 'delete the results of this version first')
@@ -86,6 +95,7 @@ async function run(
   const out = resolve(flags.out);
   const runtime = await startRuntime({
     out,
+    database: databaseUrl(flags.database),
     partitions: loaded.pipeline.partitions,
     create: true,
     // On a terminal the progress lines stand where log lines would.
@@ -224,7 +234,7 @@ function nextSteps(path: string, flags: Flags, outcome: RunOutcome): { text: str
   const results = `${quoted(path)}${adHoc}${inFolder(flags)}`;
   const steps = [
     { purpose: 'all results', text: `sluice results ${results}` },
-    { purpose: 'with any tool', text: `${out}/results.sqlite` },
+    ...(flags.database === undefined ? [{ purpose: 'with any tool', text: `${out}/results.sqlite` }] : []),
   ];
   if (report.findings > 0) steps.unshift({ purpose: 'findings', text: `sluice findings ${results}` });
   if (report.failed.total > 0) steps.unshift({ purpose: 'failures', text: listFailures(flags, outcome) });
@@ -236,8 +246,10 @@ function listFailures(flags: Flags, { generation }: RunOutcome): string {
   return `sluice failures list --generation ${quoted(generation.id)}${inFolder(flags)}`;
 }
 
-function inFolder({ out }: Flags): string {
-  return out === DEFAULT_OUT ? '' : ` --out ${quoted(out)}`;
+function inFolder({ out, database }: Flags): string {
+  // Never the URL itself: it may hold a password.
+  const place = database === undefined ? '' : ' --database';
+  return out === DEFAULT_OUT ? place : `${place} --out ${quoted(out)}`;
 }
 
 /** A word for a shell. */
