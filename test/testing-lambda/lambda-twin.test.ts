@@ -30,11 +30,12 @@ test('idle waits until what was sent has gone all the way through', async () => 
   const [first, second] = [peers.newQueue(), peers.newQueue()];
   const stream = await peers.newStream(2);
   const seen: string[] = [];
-  const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+  const pause = (ms = 30) => new Promise((resolve) => setTimeout(resolve, ms));
   const twin = newTwin();
   twin.add(
     inProcessFunction('split', async (event) => {
-      await pause();
+      // So long that the stream's end is seen before anything is put.
+      await pause(300);
       const Records = (event as SQSEvent).Records.flatMap(({ body }) =>
         [1, 2, 3].map((part) => ({ PartitionKey: `${part}`, Data: Buffer.from(`${body}.${part}`) })),
       );
@@ -62,12 +63,17 @@ test('idle waits until what was sent has gone all the way through', async () => 
   );
   // Against the way of the data, so that what is looked at first is filled last.
   twin.mapQueue('collect', { sqs, queueUrl: second });
-  twin.mapStream('relay', { kinesis, streamName: stream, pollMs: 10 });
+  // So seldom that an end that was seen before the last put would be believed.
+  twin.mapStream('relay', { kinesis, streamName: stream, pollMs: 200 });
   twin.mapQueue('split', { sqs, queueUrl: first });
 
   for (const round of [1, 2, 3]) {
     const Entries = ['a', 'b', 'c'].map((Id) => ({ Id, MessageBody: `${round}${Id}` }));
+    const calls = () => twin.counts()['split']?.invocations;
+    const before = calls();
     await sqs.send(new SendMessageBatchCommand({ QueueUrl: first, Entries }));
+    // Under way before anybody looks.
+    while (calls() === before) await pause(1);
     await twin.idle(soon());
     expect(seen).toHaveLength(9 * round);
   }
