@@ -43,7 +43,9 @@ export async function mergeGroups(
     );
     for (const { group, place, state } of stored) {
       places.set(group, place);
-      merged.set(group, mergeStates(state, merged.get(group) as Uint8Array));
+      // Whoever merges gets plain bytes, and no driver's buffer.
+      const plain = new Uint8Array(state.buffer, state.byteOffset, state.byteLength);
+      merged.set(group, mergeStates(plain, merged.get(group) as Uint8Array));
     }
   }
   await transaction.run(
