@@ -157,6 +157,34 @@ describe('a batch of the stream', () => {
     expect(failedItems(reply)).toEqual(['99']);
   });
 
+  it('says how far it came where a record hangs until the time is over', async () => {
+    const { world, records } = await withFrames();
+    const digests = await Promise.all(
+      records.map(async ({ data }) => (await unpackFrame(data)).header.digest),
+    );
+    const hanging = new Proxy(world.store, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target) as (...all: unknown[]) => unknown;
+        if (name !== 'applyFrame') return typeof member === 'function' ? member.bind(target) : member;
+        return async (frame: { digest: string }, effects: unknown, signal: AbortSignal) => {
+          if (frame.digest !== digests[3]) return member.call(target, frame, effects, signal);
+          void world.clock.advance(60_000);
+          return new Promise((_, reject) =>
+            signal.addEventListener('abort', () => reject(signal.reason as Error)),
+          );
+        };
+      },
+    });
+    const reply = await world.analyze({ store: hanging, concurrency: 1 })(
+      kinesisEvent(ARNS.stream, records),
+      world.context(60_000),
+    );
+    expect(failedItems(reply)).toEqual(['100']);
+    expect(world.log.lines.find(({ level }) => level === 'warn')).toMatchObject({
+      fields: { underWay: [{ call: 'store.applyFrame' }] },
+    });
+  });
+
   it('redeems what was too large to travel', async () => {
     const { world, records } = await withFrames();
     const kept = new Map(records.map(({ data }, index) => [`claim ${index}`, data]));
