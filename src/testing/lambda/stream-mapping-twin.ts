@@ -129,8 +129,8 @@ export class StreamMappingTwin {
     throttles: 0,
   };
   #streamArn = '';
-  /** All shards were listed, and those that can be read are. */
-  #started = false;
+  /** Times that shards are being looked for: at the start, and where one has ended. */
+  #starting = 1;
 
   constructor(options: StreamMappingTwinOptions) {
     this.#options = options;
@@ -146,13 +146,13 @@ export class StreamMappingTwin {
   async run(signal: AbortSignal): Promise<void> {
     const stop = AbortSignal.any([signal, this.#broken.signal]);
     const running = new Map<string, Promise<void>>();
-    this.#started = false;
+    this.#starting = 1;
     try {
       const summary = new DescribeStreamSummaryCommand({ StreamName: this.#options.streamName });
       const { StreamDescriptionSummary } = await this.#ask(() => this.#options.kinesis.send(summary), stop);
       this.#streamArn = StreamDescriptionSummary?.StreamARN ?? '';
       await this.#startReadable(running, stop, this.#options.startingPosition ?? 'TRIM_HORIZON');
-      this.#started = true;
+      this.#starting -= 1;
       await new Promise<void>((resolve) => {
         if (stop.aborted) resolve();
         else stop.addEventListener('abort', () => resolve(), { once: true });
@@ -168,7 +168,7 @@ export class StreamMappingTwin {
   /** Resolves when every shard was read to its end after this was called, and everything read is through. */
   async idle(signal: AbortSignal): Promise<void> {
     const watched = AbortSignal.any([signal, this.#broken.signal]);
-    while (!this.#started) await this.#clock.sleep(IDLE_LOOK_MS, watched);
+    while (this.#starting > 0) await this.#clock.sleep(IDLE_LOOK_MS, watched);
     const readsBefore = new Map([...this.#shards].map(([id, { reads }]) => [id, reads]));
     for (;;) {
       watched.throwIfAborted();
@@ -176,7 +176,7 @@ export class StreamMappingTwin {
         ([id, { finished, endSeenBy, progress }]) =>
           !finished && (endSeenBy < (readsBefore.get(id) ?? 0) || progress.outstanding > 0),
       );
-      if (!waits) return;
+      if (!waits && this.#starting === 0) return;
       await this.#clock.sleep(IDLE_LOOK_MS, watched);
     }
   }
@@ -228,8 +228,10 @@ export class StreamMappingTwin {
     };
     await Promise.all([reading, ...working].map(guard));
     if (stop.aborted) return;
+    this.#starting += 1;
     state.finished = true;
     await guard(this.#startReadable(running, stop, 'TRIM_HORIZON'));
+    this.#starting -= 1;
   }
 
   /** Resolves at the end of a shard that was split or merged; else it goes on until it is stopped. */
@@ -264,8 +266,9 @@ export class StreamMappingTwin {
         (lanes[laneOf(PartitionKey, lanes.length)] as Lane).push(record);
         last = SequenceNumber;
       }
-      if (Records.length === 0 && MillisBehindLatest === 0) state.endSeenBy = read;
       iterator = NextShardIterator;
+      // The end of a closed shard is where its children begin.
+      if (Records.length === 0 && MillisBehindLatest === 0 && iterator !== undefined) state.endSeenBy = read;
       if (Records.length === 0 && iterator !== undefined)
         await this.#clock.sleep(this.#options.pollMs ?? 100, stop);
     }
