@@ -13,7 +13,7 @@ export interface ApplyOptions {
 /**
  * Applies the records of a batch: those of one partition in their order, those of different ones side by side.
  *
- * What comes after a record that can be tried again would come again anyway, so it is not begun. A record that never will be
+ * What comes after a record that is to be tried again comes again anyway, so it is not begun. A record that never will be
  * done (damaged, of a build that nobody has) holds nobody up: the others are applied, and are duplicates when it comes again.
  *
  * @returns the records that are not done
@@ -23,45 +23,44 @@ export async function applyRecords(
   options: ApplyOptions,
   apply: (record: KinesisRecord) => Promise<void>,
 ): Promise<readonly KinesisRecord[]> {
-  const waiting = [...records];
+  /** Places in the batch, ascending. */
+  const waiting = [...records.keys()];
   const busy = new Set<string>();
-  const unfinished: KinesisRecord[] = [];
-  let stopped = false;
-  /** The next record whose partition nobody has in hand. */
-  const take = (): KinesisRecord | undefined => {
-    if (stopped) return undefined;
-    const at = waiting.findIndex(({ kinesis }) => !busy.has(kinesis.partitionKey));
-    if (at < 0) return undefined;
-    // The first is always begun: a batch that is given back untouched would come back like this.
-    if (waiting.length < records.length && options.isLate()) {
-      stopped = true;
-      return undefined;
-    }
-    return waiting.splice(at, 1)[0];
-  };
   const running = new Set<Promise<void>>();
-  const begin = (record: KinesisRecord) => {
-    const { partitionKey } = record.kinesis;
-    busy.add(partitionKey);
+  const unfinished: KinesisRecord[] = [];
+  /** What comes again anyway: from this place on nothing is begun. */
+  let end = records.length;
+  const partitionAt = (place: number) => (records[place] as KinesisRecord).kinesis.partitionKey;
+  const begin = (place: number) => {
+    const record = records[place] as KinesisRecord;
+    busy.add(partitionAt(place));
     const run = apply(record)
       .catch((thrown: unknown) => {
         unfinished.push(record);
         options.onFailure(record, thrown);
-        if (!isHopeless(thrown)) stopped = true;
+        if (!isHopeless(thrown)) end = Math.min(end, place);
       })
       .finally(() => {
-        busy.delete(partitionKey);
+        busy.delete(partitionAt(place));
         running.delete(run);
       });
     running.add(run);
   };
   for (;;) {
     while (running.size < options.limit) {
-      const record = take();
-      if (record === undefined) break;
-      begin(record);
+      const at = waiting.findIndex((place) => !busy.has(partitionAt(place)));
+      const place = waiting[at];
+      if (place === undefined || place >= end) break;
+      // The first is always begun: a batch that is given back untouched would come back like this.
+      if (waiting.length < records.length && options.isLate()) {
+        end = 0;
+        break;
+      }
+      waiting.splice(at, 1);
+      begin(place);
     }
-    if (running.size === 0) return [...unfinished, ...waiting];
+    if (running.size === 0)
+      return [...unfinished, ...waiting.map((place) => records[place] as KinesisRecord)];
     await Promise.race(running);
   }
 }
