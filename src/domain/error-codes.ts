@@ -45,6 +45,10 @@ export const errorCatalogue = {
     'No such run, failure, pipeline or result in this output folder or database.',
     'Check the id, --out and --database.',
   ),
+  E_NOT_INSTALLED: domain(
+    'A package is missing that only some commands need.',
+    'The message names it, and the command that installs it.',
+  ),
   E_NOT_DETERMINISTIC: domain(
     'A section read again by the same build gave other messages.',
     'Make `transform` depend on its row alone: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
@@ -180,6 +184,11 @@ export const errorCatalogue = {
   E_RESOURCE_MISSING: infrastructure(
     'A bucket, queue, topic or stream does not exist.',
     'Check its name, account and region.',
+    false,
+  ),
+  E_DEPLOY: infrastructure(
+    'A deployment did not get through.',
+    'The message names the step; dispatch goes on with what was there. Start it again when that is mended.',
     false,
   ),
   E_OUTPUT: infrastructure(

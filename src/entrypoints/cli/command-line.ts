@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { DomainError, InfrastructureError, messageOf } from '../../domain/errors.ts';
 import { isBrokenPipe } from './broken-pipe.ts';
 import { buildCommand } from './commands/build.ts';
+import { deployCommand } from './commands/deploy.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
@@ -57,6 +58,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     migrateCommand,
     buildCommand,
     doctorCommand,
+    deployCommand,
   ]) {
     program.addCommand(
       inheriting(
