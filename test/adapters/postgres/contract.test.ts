@@ -17,7 +17,7 @@ let database: PgliteDatabase | undefined;
 
 resultStoreContract({
   name: 'PostgresResultStore on PGlite',
-  histories: 5,
+  histories: 3,
   create: (mergeStates) => {
     const only = (database ??= new PgliteDatabase(engine));
     return createFixture(() => only, 'contract', mergeStates);
