@@ -52,6 +52,9 @@ export class PgDatabase implements Database {
     });
     // A connection that breaks while it lies idle leaves the pool by itself.
     this.#pool.on('error', ignore);
+    // One that breaks between two statements, or while it changes hands, would end the process if nobody listened; its next statement
+    // tells of it.
+    this.#pool.on('connect', (client) => client.on('error', ignore));
   }
 
   async connect(signal: AbortSignal): Promise<Session> {
@@ -60,15 +63,23 @@ export class PgDatabase implements Database {
       throw new InfrastructureError(`the store on ${this.name} was closed`, { code: 'E_INTERNAL' });
     const connecting = this.#pool.connect();
     const client = await new Promise<pg.PoolClient>((resolve, reject) => {
+      let isLate = false;
       const stop = (): void => {
+        isLate = true;
         reject(signal.reason as unknown);
-        // It comes too late for anybody.
-        connecting.then((late) => late.release()).catch(ignore);
       };
       signal.addEventListener('abort', stop, { once: true });
-      connecting
-        .then(resolve, (thrown: unknown) => reject(driverError(thrown)))
-        .finally(() => signal.removeEventListener('abort', stop));
+      connecting.then(
+        (one) => {
+          signal.removeEventListener('abort', stop);
+          if (isLate) one.release();
+          else resolve(one);
+        },
+        (thrown: unknown) => {
+          signal.removeEventListener('abort', stop);
+          reject(driverError(thrown));
+        },
+      );
     });
     return new PgSession(client);
   }
@@ -83,8 +94,6 @@ class PgSession implements Session {
 
   constructor(client: pg.PoolClient) {
     this.#client = client;
-    // Without a listener a connection that breaks between two statements would end the process; the next statement tells of it.
-    client.on('error', ignore);
   }
 
   async execute(script: string, timeoutMs: number): Promise<void> {
@@ -97,7 +106,6 @@ class PgSession implements Session {
   }
 
   async release(isClean: boolean): Promise<void> {
-    this.#client.off('error', ignore);
     this.#client.release(!isClean);
   }
 
