@@ -27,6 +27,11 @@ export interface ResultStoreContract {
   readonly create: (mergeStates: MergeStates) => Promise<ResultStoreFixture>;
   /** Random histories that are compared with the model. Default 100. */
   readonly histories?: number;
+  /**
+   * The most objects, failures and the like that a test takes. Default 10,000; fewer, but over 1,001, where each is a request to a twin
+   * that takes its time.
+   */
+  readonly most?: number;
 }
 
 const signal = new AbortController().signal;
@@ -159,7 +164,12 @@ async function* published(...groups: PublishedGroup[]): AsyncGenerator<Published
  *
  * Groups are counted with a merge of the contract's own, which the factory is given.
  */
-export function resultStoreContract({ name, create, histories = 100 }: ResultStoreContract): void {
+export function resultStoreContract({
+  name,
+  create,
+  histories = 100,
+  most = 10_000,
+}: ResultStoreContract): void {
   describe(`${name} as a ResultStore`, () => {
     let fixture: ResultStoreFixture;
     let store: ResultStore;
@@ -193,6 +203,7 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
       return first;
     };
     const failures = (query = {}) => all(store.failures(query, signal));
+    const isExactlyOnce = () => store.capabilities.exactlyOnce !== false;
     const failureIds = async (query = {}) => (await failures(query)).map(({ failure: { id } }) => id);
 
     describe('generations and runs', () => {
@@ -377,10 +388,10 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         expect(await plan({ build: 'B' })).toMatchObject({ verdict: 'process', epoch: 2 });
       });
 
-      it('takes ten thousand objects in a call, answers in their order and lists them by bucket and key', async () => {
-        const objects = Array.from({ length: 10_000 }, (_, i) => ({
+      it('takes thousands of objects in a call, answers in their order and lists them by bucket and key', async () => {
+        const objects = Array.from({ length: most }, (_, i) => ({
           ...object,
-          key: `k${(i * 7919) % 10_000}`,
+          key: `k${(i * 7919) % most}`,
         }));
         const request = { run: 'run-1', generation: GENERATION, build: 'A' };
         const plans = await store.plan(
@@ -743,9 +754,12 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         expect(first.isNew).toEqual([true, true, false]);
         expect(first.effects.applied).toBe(2);
         expect(first.totals.rows).toBe(2);
-        expect((await keyed(['c', 'b'])).isNew).toEqual([true, false]);
+        expect((await keyed(['a', 'b', 'a'])).isNew).toEqual([false, false, false]);
+        // At least once: a key that comes again in another batch counts again.
+        const again = !isExactlyOnce();
+        expect((await keyed(['c', 'b'])).isNew).toEqual([true, again]);
         expect((await keyed(['c', 'b'])).isNew).toEqual([false, false]);
-        expect(await groups()).toEqual({ a: 1, b: 1, c: 1 });
+        expect(await groups()).toEqual({ a: 1, b: again ? 2 : 1, c: 1 });
       });
 
       it('keeps the keys and totals of each source apart', async () => {
@@ -820,10 +834,11 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         const before = [await groups(), await store.keyedSources(GENERATION, signal)];
         expect(await store.purgeKeys(GENERATION, 50, signal)).toBe(0);
         expect(await store.purgeKeys('nobody@1', 90, signal)).toBe(0);
-        expect(await store.purgeKeys(GENERATION, 61, signal)).toBe(4);
+        const purged = isExactlyOnce();
+        expect(await store.purgeKeys(GENERATION, 61, signal)).toBe(purged ? 4 : 0);
         expect([await groups(), await store.keyedSources(GENERATION, signal)]).toEqual(before);
-        expect((await keyed(['a', 'c'])).isNew).toEqual([true, false]);
-        expect((await keyed(['a'], { source: 'earlier' })).isNew).toEqual([true]);
+        expect((await keyed(['a', 'c'])).isNew).toEqual([purged, false]);
+        expect((await keyed(['a'], { source: 'earlier' })).isNew).toEqual([purged]);
         expect((await keyed(['a'], { generation: other.id })).isNew).toEqual([false]);
       });
 
@@ -833,9 +848,10 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
         const fold = () => ({ effects: nothing, totals: rowTotals({}) });
         await store.applyKeyed({ ...batch, keys: many, at: 1, fold }, signal);
         await store.applyKeyed({ ...batch, keys: ['k', 'l'], at: 2, fold }, signal);
-        expect(await store.purgeKeys(GENERATION, 2, signal)).toBe(many.length);
+        expect(await store.purgeKeys(GENERATION, 2, signal)).toBe(isExactlyOnce() ? many.length : 0);
         expect(await store.purgeKeys(GENERATION, 2, signal)).toBe(0);
-        expect((await keyed(['k', 'k1', 'l'])).isNew).toEqual([false, true, false]);
+        const again = !isExactlyOnce();
+        expect((await keyed(['k', 'k1', 'l'])).isNew).toEqual([again, true, again]);
       });
 
       it('bind the declaration also when they are forgotten', async () => {
@@ -941,10 +957,8 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
       });
 
       it('settles whole or not at all', async () => {
-        const poison = {
-          ...counts({ b: 1 }),
-          groups: [{ group: 'a', state: new Uint8Array(8).fill(POISON) }],
-        };
+        const states = [counter(1), new Uint8Array(8).fill(POISON)];
+        const poison = { ...counts({ b: 1 }), groups: states.map((state) => ({ group: 'a', state })) };
         await expect(store.applyRedrive(redrive(row.id, { messages: 1 }), poison, signal)).rejects.toThrow(
           'poisoned',
         );
@@ -1137,10 +1151,8 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
           };
           await store.saveRun(run, signal);
           expect(await store.run(`${i}`, signal)).toEqual(run);
-          expect((await failures()).slice(-2)).toMatchObject([
-            { failure: row },
-            { failure: failed, run: text },
-          ]);
+          expect(await failures({ id: row.id })).toMatchObject([{ failure: row }]);
+          expect(await failures({ id: failed.id })).toMatchObject([{ failure: failed, run: text }]);
           expect(await all(store.flags(GENERATION, signal))).toContainEqual({ position, finding });
           expect(await all(store.flags(GENERATION, signal))).toContainEqual(ofRow);
         }
@@ -1172,7 +1184,7 @@ export function resultStoreContract({ name, create, histories = 100 }: ResultSto
 
       it('reads results of any length while others are applied, and may be left early', async () => {
         await plan({ last: 1 });
-        const many = Array.from({ length: 2_345 }, (_, i) => i);
+        const many = Array.from({ length: Math.min(2_345, most) }, (_, i) => i);
         await apply(
           {},
           {

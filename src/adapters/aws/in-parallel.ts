@@ -29,3 +29,17 @@ export async function inParallel<T>(
   signal.throwIfAborted();
   if (failed !== undefined) throw failed.reason;
 }
+
+/** Works on items as `inParallel` does, and gives what comes of each, in their order. */
+export async function mapInParallel<T, Result>(
+  items: readonly T[],
+  limit: number,
+  signal: AbortSignal,
+  work: (item: T, signal: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  await inParallel([...items.entries()], limit, signal, async ([at, item], stop) => {
+    results[at] = await work(item, stop);
+  });
+  return results;
+}

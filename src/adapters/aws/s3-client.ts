@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -30,6 +31,15 @@ export interface S3Calls {
   get(object: LakeObject, range: ByteRange, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
   /** Writes an object, or replaces it. */
   put(name: ObjectName, body: Uint8Array, options: PutOptions, signal: AbortSignal): Promise<void>;
+  /**
+   * Writes an object unless there is one by this name: then `false`, and it stays as it is. A service that does not look at `If-None-Match`
+   * replaces it.
+   */
+  create(name: ObjectName, body: Uint8Array, options: PutOptions, signal: AbortSignal): Promise<boolean>;
+  /** All bytes of a small object, whatever its version; `undefined` where there is none. */
+  fetch(name: ObjectName, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Removes an object. There is none by this name: nothing happens. */
+  remove(name: ObjectName, signal: AbortSignal): Promise<void>;
   /** Closes its connections. */
   close(): void;
 }
@@ -151,6 +161,54 @@ export function createS3Calls({ pathStyle = false, config = {} }: S3Settings = {
           new PutObjectCommand({ Bucket: name.bucket, Key: name.key, Body: body, ContentType: contentType }),
           { abortSignal: signal },
         ),
+      );
+    },
+
+    async create(name, body, { contentType }, signal) {
+      return explained(`${urlOf(name)} cannot be written`, signal, async () => {
+        try {
+          await client.send(
+            new PutObjectCommand({
+              Bucket: name.bucket,
+              Key: name.key,
+              Body: body,
+              ContentType: contentType,
+              IfNoneMatch: '*',
+            }),
+            { abortSignal: signal },
+          );
+          return true;
+        } catch (error) {
+          if (statusOf(error) === 412) return false;
+          // Somebody else writes the same name just now; who was first shows in a moment.
+          if (statusOf(error) === 409)
+            throw new InfrastructureError(`${urlOf(name)} is being written`, { cause: error });
+          throw error;
+        }
+      });
+    },
+
+    async fetch(name, signal) {
+      return explained(`${urlOf(name)} cannot be read`, signal, async () => {
+        try {
+          const { Body, ContentLength } = await client.send(
+            new GetObjectCommand({ Bucket: name.bucket, Key: name.key }),
+            { abortSignal: signal },
+          );
+          const bytes = (await Body?.transformToByteArray()) ?? new Uint8Array();
+          if (ContentLength !== undefined && bytes.length !== ContentLength)
+            throw new InfrastructureError(`${urlOf(name)} broke off at byte ${bytes.length}`);
+          return bytes;
+        } catch (error) {
+          if (statusOf(error) === 404 && nameOf(error) !== 'NoSuchBucket') return undefined;
+          throw error;
+        }
+      });
+    },
+
+    async remove(name, signal) {
+      await explained(`${urlOf(name)} cannot be removed`, signal, () =>
+        client.send(new DeleteObjectCommand({ Bucket: name.bucket, Key: name.key }), { abortSignal: signal }),
       );
     },
 

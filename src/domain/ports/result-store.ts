@@ -146,6 +146,12 @@ export interface ResultStore {
 export interface ResultStoreCapabilities {
   /** Whether results outlive the process. */
   readonly durable: boolean;
+  /**
+   * `false`: there are no transactions, and messages from elsewhere count at least once: a batch of them that comes again is known as a whole, a
+   * key in another batch is not, so that there are no keys to purge; and failures that were opened at the same time come in any
+   * order. Default `true`.
+   */
+  readonly exactlyOnce?: boolean;
 }
 
 /** Merges two states of a group; commutative and associative to the byte. */
