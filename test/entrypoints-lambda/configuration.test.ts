@@ -5,6 +5,7 @@ import {
   lakeSettings,
   messageSettings,
   readSettings,
+  resultsSettings,
   streamSettings,
   taskQueueUrl,
 } from '../../src/entrypoints/lambda/configuration.ts';
@@ -62,5 +63,40 @@ describe('the environment', () => {
     for (const name of [...Object.keys(wrong), 'SLUICE_TASK_QUEUE_URL'])
       if (name !== 'SLUICE_STREAM_NAME') expect((thrown as Error).message).toContain(name);
     expect((thrown as Error).message).not.toContain('secret');
+  });
+});
+
+describe('the place of results', () => {
+  const place = (environment: Readonly<Record<string, string>>) => readSettings(environment, resultsSettings);
+  const database = { SLUICE_DATABASE_URL: sound.SLUICE_DATABASE_URL };
+
+  it('is a database', () => {
+    expect(place(database)).toEqual({
+      kind: 'database',
+      url: sound.SLUICE_DATABASE_URL,
+      connections: 2,
+    });
+  });
+
+  it.each([
+    ['s3://bucket', 'bucket', ''],
+    ['s3://bucket/', 'bucket', ''],
+    ['s3://bucket/some/place', 'bucket', 'some/place/'],
+    ['s3://bucket/some/place/', 'bucket', 'some/place/'],
+  ])('or S3: %s', (location, bucket, prefix) => {
+    expect(place({ SLUICE_RESULTS: location })).toEqual({ kind: 'lake', bucket, prefix, connections: 8 });
+  });
+
+  it.each([
+    [{}, 'neither SLUICE_DATABASE_URL nor SLUICE_RESULTS'],
+    [{ ...database, SLUICE_RESULTS: 's3://bucket' }, 'both set'],
+    [{ SLUICE_RESULTS: 's3:///prefix' }, 'SLUICE_RESULTS is no place on S3'],
+    [{ SLUICE_RESULTS: 'https://me:secret@bucket' }, 'SLUICE_RESULTS is no place on S3'],
+  ])('is one of both: %j is refused', (environment, message) => {
+    const refusal = expect.stringContaining(message) as string;
+    expect(() => place(environment)).toThrow(
+      expect.objectContaining({ code: 'E_CONFIGURATION', message: refusal }),
+    );
+    expect(() => place(environment)).not.toThrow('secret');
   });
 });

@@ -59,7 +59,7 @@ export class EagerClock implements Clock {
 export interface World {
   readonly clock: Clock;
   readonly source: InMemoryObjectSource;
-  readonly store: InMemoryResultStore;
+  readonly store: ResultStore;
   readonly router: InMemoryErrorRouter;
 }
 

@@ -8,6 +8,7 @@ import { S3FailureLedger } from './failure-ledger.ts';
 import { createKinesisCalls, type KinesisCalls } from './kinesis-client.ts';
 import { S3ObjectSource } from './object-source.ts';
 import { KinesisRecordSink } from './record-sink.ts';
+import { ResultsLake } from './results-lake.ts';
 import { createS3Calls, type S3Calls } from './s3-client.ts';
 import { createSnsCalls, MAX_PUBLISH_BYTES, type SnsCalls } from './sns-client.ts';
 import { SqsSender } from './sqs-batch.ts';
@@ -64,6 +65,25 @@ export function awsLakeModule({ bucket, pathStyle = false, client = {} }: AwsLak
       .toResolvedValue(
         (calls, clock, random, metrics) => new S3ObjectSource({ calls, clock, random, metrics }),
         [awsTokens.s3, tokens.clock, tokens.random, tokens.metrics],
+      )
+      .inSingletonScope();
+  });
+}
+
+export interface AwsResultsSettings {
+  readonly bucket: string;
+  /** Where in the bucket: empty, or ends with `/`. */
+  readonly prefix: string;
+}
+
+/** Binds `resultStore` in S3, for pipelines without a database; needs `awsTokens.s3`, `mergeStates`, `clock`, `random` and `metrics`. */
+export function awsResultsModule({ bucket, prefix }: AwsResultsSettings): ContainerModule {
+  return new ContainerModule(({ bind }) => {
+    bind(tokens.resultStore)
+      .toResolvedValue(
+        (calls, mergeStates, clock, random, metrics) =>
+          new ResultsLake({ calls, clock, random, metrics }, { bucket, prefix, mergeStates }),
+        [awsTokens.s3, tokens.mergeStates, tokens.clock, tokens.random, tokens.metrics],
       )
       .inSingletonScope();
   });

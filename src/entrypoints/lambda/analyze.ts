@@ -2,14 +2,14 @@ import process from 'node:process';
 import { awsFailureModule, awsLakeModule, awsQueueModule, awsTokens } from '../../adapters/aws/module.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
-import { databaseSettings, failureSettings, lakeSettings, readSettings } from './configuration.ts';
+import { failureSettings, lakeSettings, readSettings, resultsSettings } from './configuration.ts';
 import { composed } from './container.ts';
 import type { LambdaHandler } from './events.ts';
 import { payloadToJson } from './failure-payload.ts';
 import { analyzeFunction, type AnalyzeFunctionPorts } from './handle-analyze.ts';
 import type { Surroundings } from './handler.ts';
 import { KeptBundles } from './kept-bundles.ts';
-import { resultsModule } from './results-database.ts';
+import { resultsModule } from './results-module.ts';
 import { lambdaSurroundings } from './surroundings.ts';
 
 export type { LambdaContext, LambdaHandler } from './events.ts';
@@ -21,16 +21,16 @@ export function createHandler(pipeline: AnyPipeline, { build }: { readonly build
 }
 
 async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise<AnalyzeFunctionPorts> {
-  const { lake, database, failures } = readSettings(process.env, (variables) => ({
+  const { lake, results, failures } = readSettings(process.env, (variables) => ({
     lake: lakeSettings(variables),
-    database: databaseSettings(variables),
+    results: resultsSettings(variables),
     failures: failureSettings(variables),
   }));
   const modules = [
     awsLakeModule(lake),
     awsQueueModule({}),
     awsFailureModule({ ...lake, ...failures, payloadToJson }),
-    resultsModule(database),
+    resultsModule(results),
   ];
   return composed(surroundings, modules, async (container) => ({
     store: await container.getAsync(tokens.resultStore),
@@ -42,6 +42,6 @@ async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise
       pipeline: pipeline.name,
       name: 'analyze',
     }),
-    concurrency: database.connections,
+    concurrency: results.connections,
   }));
 }

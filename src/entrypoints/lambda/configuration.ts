@@ -15,6 +15,11 @@ export class Variables {
     return this.#problems;
   }
 
+  /** Says that something is wrong, of several variables together. */
+  refuse(problem: string): void {
+    this.#problems.push(problem);
+  }
+
   /** An empty variable is as good as none. */
   optional(name: string): string | undefined {
     return this.#values[name] || undefined;
@@ -109,6 +114,26 @@ export function databaseSettings(variables: Variables) {
     url: variables.url('SLUICE_DATABASE_URL', ['postgres:', 'postgresql:']),
     connections: variables.wholeNumber('SLUICE_DATABASE_CONNECTIONS', { byDefault: 2, from: 1, to: 100 }),
   };
+}
+
+/** Frames that one container writes to S3 at once, where results are kept there: each waits for some requests, one after the other. */
+const FRAMES_AT_ONCE = 8;
+
+/** Where results are kept: in a database, or, without one, in S3. One of both. */
+export function resultsSettings(variables: Variables) {
+  const location = variables.optional('SLUICE_RESULTS');
+  const hasDatabase = variables.optional('SLUICE_DATABASE_URL') !== undefined;
+  if (location === undefined) {
+    if (hasDatabase) return { kind: 'database', ...databaseSettings(variables) } as const;
+    variables.refuse('neither SLUICE_DATABASE_URL nor SLUICE_RESULTS is set: there is no place for results');
+  } else if (hasDatabase) {
+    variables.refuse('SLUICE_DATABASE_URL and SLUICE_RESULTS are both set: results are kept in one place');
+  }
+  const [, bucket = '', folder = ''] = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(location ?? '') ?? [];
+  if (location !== undefined && bucket === '')
+    variables.refuse('SLUICE_RESULTS is no place on S3: s3://bucket/prefix/ is one');
+  const prefix = folder === '' || folder.endsWith('/') ? folder : `${folder}/`;
+  return { kind: 'lake', bucket, prefix, connections: FRAMES_AT_ONCE } as const;
 }
 
 export function failureSettings(variables: Variables) {

@@ -5,11 +5,11 @@ import { queueJson } from '../../adapters/aws/sqs-batch.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import {
-  databaseSettings,
   dispatchQueueUrl,
   failureSettings,
   lakeSettings,
   readSettings,
+  resultsSettings,
   taskQueueUrl,
 } from './configuration.ts';
 import { composed } from './container.ts';
@@ -17,7 +17,7 @@ import type { LambdaHandler } from './events.ts';
 import { payloadToJson } from './failure-payload.ts';
 import { dispatchFunction, type DispatchFunctionPorts } from './handle-dispatch.ts';
 import type { Surroundings } from './handler.ts';
-import { resultsModule } from './results-database.ts';
+import { resultsModule } from './results-module.ts';
 import { lambdaSurroundings } from './surroundings.ts';
 
 export type { LambdaContext, LambdaHandler } from './events.ts';
@@ -31,7 +31,7 @@ export function createHandler(pipeline: AnyPipeline, { build }: { readonly build
 async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts> {
   const settings = readSettings(process.env, (variables) => ({
     lake: lakeSettings(variables),
-    database: databaseSettings(variables),
+    results: resultsSettings(variables),
     failures: failureSettings(variables),
     queues: { taskQueueUrl: taskQueueUrl(variables), dispatchQueueUrl: dispatchQueueUrl(variables) },
   }));
@@ -39,7 +39,7 @@ async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts>
     awsLakeModule(settings.lake),
     awsQueueModule(settings.queues),
     awsFailureModule({ ...settings.lake, ...settings.failures, payloadToJson }),
-    resultsModule(settings.database),
+    resultsModule(settings.results),
   ];
   return composed(surroundings, modules, async (container) => {
     const claims = container.get(awsTokens.claims);

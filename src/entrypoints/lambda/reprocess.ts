@@ -7,9 +7,9 @@ import { taskOfBody } from '../../adapters/aws/sqs-message.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import {
-  databaseSettings,
   lakeSettings,
   readSettings,
+  resultsSettings,
   streamSettings,
   taskQueueUrl,
 } from './configuration.ts';
@@ -18,7 +18,7 @@ import type { LambdaHandler } from './events.ts';
 import { reprocessFunction, type ReprocessFunctionPorts } from './handle-reprocess.ts';
 import type { Surroundings } from './handler.ts';
 import { KeptBundles } from './kept-bundles.ts';
-import { resultsModule } from './results-database.ts';
+import { resultsModule } from './results-module.ts';
 import { lambdaSurroundings } from './surroundings.ts';
 
 export type { LambdaContext, LambdaHandler } from './events.ts';
@@ -30,17 +30,17 @@ export function createHandler(pipeline: AnyPipeline, { build }: { readonly build
 }
 
 async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise<ReprocessFunctionPorts> {
-  const { lake, stream, tasks, database } = readSettings(process.env, (variables) => ({
+  const { lake, stream, tasks, results } = readSettings(process.env, (variables) => ({
     lake: lakeSettings(variables),
     stream: streamSettings(variables),
     tasks: taskQueueUrl(variables),
-    database: databaseSettings(variables),
+    results: resultsSettings(variables),
   }));
   const modules = [
     awsLakeModule(lake),
     awsStreamModule({ ...stream, partitions: pipeline.partitions }),
     awsQueueModule({ taskQueueUrl: tasks }),
-    resultsModule(database),
+    resultsModule(results),
   ];
   return composed(surroundings, modules, async (container) => {
     const claims = container.get(awsTokens.claims);

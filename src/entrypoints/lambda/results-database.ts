@@ -10,7 +10,7 @@ import type { databaseSettings } from './configuration.ts';
  *
  * @throws InfrastructureError `E_CONFIGURATION`
  */
-export function resultsModule({ url, connections }: ReturnType<typeof databaseSettings>): ContainerModule {
+export function databaseModule({ url, connections }: ReturnType<typeof databaseSettings>): ContainerModule {
   const { host, port, user, password } = parseDatabaseUrl(url);
   if (password !== undefined) return postgresResultsModule({ url, maxConnections: connections });
   if (user === undefined) {
