@@ -94,7 +94,7 @@ async function follow({ twin }: Stack, store: ResultStore, signal: AbortSignal):
     }
   };
   let looking = Promise.resolve();
-  const timer = setInterval(() => (looking = looking.then(look)), LOOK_MS);
+  const timer = setInterval(() => void (looking = looking.then(look)), LOOK_MS);
   try {
     await twin.idle(signal);
   } finally {

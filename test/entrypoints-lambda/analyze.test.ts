@@ -107,6 +107,9 @@ describe('a batch of the stream', () => {
           expect(failedItems(reply)).toEqual(lowest === undefined ? [] : [records[lowest]?.sequenceNumber]);
           for (const digest of digests.slice(0, lowest)) expect(seen.order).toContain(digest);
           expect(seen.most).toBeLessThanOrEqual(concurrency);
+          // One by one, nothing is begun behind it.
+          if (concurrency === 1 && lowest !== undefined)
+            expect(seen.order).toEqual(digests.slice(0, lowest + 1));
           // Those of one partition in their order.
           const partitions = Map.groupBy(records.keys(), (index) => records[index]?.partition);
           for (const indexes of partitions.values()) {

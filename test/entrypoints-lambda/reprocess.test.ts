@@ -311,6 +311,7 @@ describe('a direct call', () => {
     await world.reprocess()({ since: '2026-11-23', until: '2026-11-24' }, world.context());
     await world.drain();
     expect(await openIn(world)).toBe(0);
+    expect(await world.reprocess()({}, world.context())).toMatchObject({ redriven: 0 });
   });
 
   it('only says which it would be, where it is asked to', async () => {

@@ -162,12 +162,14 @@ describe('the task queue', () => {
 
   it('keeps a task whose build nobody has, and never takes a name for a path', async () => {
     const { world, tasks } = await withTasks(['a.jsonl']);
-    world.lake.put({ bucket: STATE_BUCKET, key: 'bundles/lanes/../../x/transform.mjs' }, 'export {}');
+    const code = 'export const handler = async () => ({ batchItemFailures: [] });';
+    world.lake.put({ bucket: STATE_BUCKET, key: 'bundles/lanes/../../x/transform.mjs' }, code);
     const [task] = tasks as [string];
     const bodies = ['build-0', '../../x'].map((build) =>
       JSON.stringify({ ...(JSON.parse(task) as Task), build }),
     );
-    const reply = await world.transform()(sqsEvent(ARNS.tasks, bodies), world.context());
+    const kept = world.kept('transform', join(folder, 'a', 'b'));
+    const reply = await world.transform({ kept })(sqsEvent(ARNS.tasks, bodies), world.context());
     expect(failedItems(reply)).toEqual(['message-0', 'message-1']);
     expect(
       world.log.lines.filter(({ level }) => level === 'error').map(({ fields }) => fields['code']),
@@ -238,6 +240,19 @@ describe('the message queue', () => {
       failedItems(await world.transform()(sqsEvent(ARNS.messages, ['also broken']), world.context())),
     ).toEqual([]);
     expect(await entriesOf(world)).toHaveLength(4);
+  });
+
+  it('a message over the limit is the same failure wherever it stands in a batch', async () => {
+    const { source } = keyed();
+    const world = new World(testPipeline({ source, limits: { maxRowBytes: 100 } }));
+    const small = { id: 'a', lane: 'A', delay: 1 };
+    const large = { id: 'b', lane: 'B'.repeat(200), delay: 1 };
+    for (const bodies of [[small, large], [large]])
+      expect(failedItems(await world.transform()(sqsEvent(ARNS.messages, bodies), world.context()))).toEqual(
+        [],
+      );
+    const entries = await entriesOf(world);
+    expect(entries.filter(({ code }) => code === 'E_ROW_TOO_LARGE')).toHaveLength(1);
   });
 
   it('gets back what somebody else has in hand, and nothing else', async () => {

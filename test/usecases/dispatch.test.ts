@@ -114,6 +114,6 @@ describe('an object that is gone when its task comes', () => {
       { state: 'open', stage: 'open', code: 'E_OBJECT_NOT_FOUND', position: { object: { key: gone } } },
     ]);
     const { objects } = await resultsOf(world, generation);
-    expect(objects.map(({ transformed }) => transformed).sort()).toEqual([0, 1, 1]);
+    expect(objects.map(({ transformed }) => transformed).sort((a, b) => a - b)).toEqual([0, 1, 1]);
   });
 });

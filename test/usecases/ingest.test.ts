@@ -173,12 +173,8 @@ describe('messages from elsewhere', () => {
     await process.drain();
     const failures = await failuresOf(world, 'timed@1');
     expect(
-      failures.map(({ code, position }) => [code, position.kind === 'key' && position.key]).sort(),
-    ).toEqual([
-      ['E_BEYOND_HORIZON', '2001-01-01-s-1-1'],
-      ['E_BEYOND_HORIZON', '3'],
-      ['E_KEY', '4'],
-    ]);
+      failures.map(({ code, position }) => `${code} ${position.kind === 'key' ? position.key : ''}`).sort(),
+    ).toEqual(['E_BEYOND_HORIZON 2001-01-01-s-1-1', 'E_BEYOND_HORIZON 3', 'E_KEY 4']);
     const { sources } = await resultsOf(world, 'timed@1');
     expect(sources).toMatchObject([{ rows: 5, failed: 3, transformed: 2, applied: 2 }]);
     expect(await imbalances(world, 'timed@1')).toEqual([]);

@@ -129,7 +129,7 @@ async function lanesOfDuckDb(): Promise<Readonly<Record<string, unknown>>> {
          count(*) FILTER (delay > 15)::INT AS late, max(delay)::INT AS worst
        FROM '${FLIGHTS}' WHERE delay >= -60 GROUP BY ALL`,
     );
-    return Object.fromEntries(rows.getRowObjectsJson().map(({ lane, ...of }) => [String(lane), of]));
+    return Object.fromEntries(rows.getRowObjectsJson().map(({ lane, ...of }) => [lane as string, of]));
   } finally {
     duck.closeSync();
   }

@@ -53,7 +53,7 @@ const MAX_RECEIVES = 50;
 export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOptions = {}): Promise<Peers> {
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async () => {
-    for (const each of stops.reverse()) await each();
+    for (const each of stops.toReversed()) await each();
   };
   const keep = <T extends { stop(): Promise<unknown> }>(started: T): T => {
     stops.push(() => started.stop());

@@ -60,8 +60,8 @@ function entryOf({ name, pipeline, build }: FunctionSource): string {
 /** `sluice` means the Sluice that bundles, whether or not another copy is installed beside the pipeline. */
 const runningSluice: Plugin = {
   name: 'running-sluice',
-  setup({ onResolve }) {
-    onResolve({ filter: /^sluice(\/|$)/ }, ({ path }) => {
+  setup(build) {
+    build.onResolve({ filter: /^sluice(\/|$)/ }, ({ path }) => {
       const entry = sluiceEntries.get(path);
       return entry === undefined ? undefined : { path: fileURLToPath(entry) };
     });
@@ -72,10 +72,13 @@ const runningSluice: Plugin = {
 function withoutOtherFormats(format: Format): Plugin {
   return {
     name: 'without-other-formats',
-    setup({ onResolve, onLoad }) {
+    setup(build) {
       if (format === 'parquet') return;
-      onResolve({ filter: /\/parquet\/decoder\.(ts|js)$/ }, ({ path }) => ({ path, namespace: 'left-out' }));
-      onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
+      build.onResolve({ filter: /\/parquet\/decoder\.(ts|js)$/ }, ({ path }) => ({
+        path,
+        namespace: 'left-out',
+      }));
+      build.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
         contents: 'export const parquetDecoder = undefined;',
       }));
     },
