@@ -121,7 +121,7 @@ describe('transform, made of the adapters of AWS', () => {
 });
 
 describe('a function whose environment is not set up', () => {
-  const database = ['SLUICE_BUCKET', 'SLUICE_DATABASE_URL'];
+  const database = ['SLUICE_BUCKET', 'SLUICE_DATABASE_URL', 'SLUICE_RESULTS'];
   it.each([
     [
       'dispatch',

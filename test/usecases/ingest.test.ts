@@ -115,7 +115,7 @@ describe('messages from elsewhere', () => {
     // Another source has the same ids for other messages.
     expect(await process.ingest('other', batch)).toEqual(['sent', 'sent', 'busy']);
     await process.drain();
-    const { sources } = await resultsOf({ store: process.ports.store as never }, GENERATION);
+    const { sources } = await resultsOf({ store: process.ports.store }, GENERATION);
     expect(sources).toMatchObject([
       { source: 'other', rows: 2, applied: 4 },
       { source: 'pipe', rows: 2, applied: 4 },

@@ -33,7 +33,7 @@ export function createDeploymentCalls(): DeploymentCalls {
   const cloudFormation = once(() => new CloudFormationClient());
   const lambda = once(() => new LambdaClient());
   const cloudWatch = once(() => new CloudWatchClient());
-  const sqs = once(() => new SQSClient());
+  const sqs = once(() => new SQSClient({ useQueueUrlAsEndpoint: false }));
   const s3 = once(
     () =>
       new S3Client({
