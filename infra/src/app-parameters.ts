@@ -14,6 +14,7 @@ export const parameters = {
   stack: 'name of the stack; default `sluice-<pipeline>-v<version>`',
   foundation:
     'name of the stack of network and database; default `sluice-<pipeline>`. Pipelines that name the same one share it',
+  results: '`s3`: results in the state bucket; no database, no network, no foundation',
   zones: 'availability zones of a new network, 2 or 3',
   cidr: 'of a new network',
   endpoints:
@@ -260,4 +261,12 @@ function defined<Fields extends object>(fields: Fields): Defined<Fields> {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== undefined),
   ) as Defined<Fields>;
+}
+
+/** Whether results are to lie in S3, which needs no foundation. */
+export function resultsAreInS3(given: Parameters): boolean {
+  const results = given.text('results');
+  if (results !== undefined && results !== 's3' && results !== 'database')
+    throw new Error(`-c results=${results}: it has to be s3 or database`);
+  return results === 's3';
 }

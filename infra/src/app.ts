@@ -1,6 +1,12 @@
 import { App, type AppProps, Stack, Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
-import { databaseSettingsOf, networkOf, Parameters, pipelinePropsOf } from './app-parameters.ts';
+import {
+  databaseSettingsOf,
+  networkOf,
+  Parameters,
+  pipelinePropsOf,
+  resultsAreInS3,
+} from './app-parameters.ts';
 import { SluiceFoundation } from './foundation.ts';
 import { readManifest } from './manifest.ts';
 import { SluicePipeline } from './sluice-pipeline.ts';
@@ -27,7 +33,8 @@ export function sluiceApp(
   { checks = true }: { readonly checks?: boolean } = {},
 ): {
   readonly app: App;
-  readonly foundation: Stack;
+  /** `null`: results lie in S3. */
+  readonly foundation: Stack | null;
   readonly pipeline: Stack;
 } {
   const app = new App({
@@ -41,15 +48,7 @@ export function sluiceApp(
   const manifest = readManifest(build);
   const names = stackNames(manifest, { stack: given.text('stack'), foundation: given.text('foundation') });
   if (names.foundation === names.pipeline) throw new Error(`stack and foundation are both ${names.pipeline}`);
-  const foundationStack = new Stack(app, names.foundation, {
-    description: 'Sluice: network and results',
-    terminationProtection: true,
-  });
-  const foundation = new SluiceFoundation(foundationStack, 'Foundation', {
-    network: networkOf(given),
-    database: databaseSettingsOf(given),
-  });
-  foundation.exportAll();
+  const foundation = resultsAreInS3(given) ? null : foundationOf(app, names.foundation, given);
   const pipelineStack = new Stack(app, names.pipeline, {
     description: `Sluice: ${manifest.pipeline}@${manifest.version}`,
   });
@@ -61,5 +60,18 @@ export function sluiceApp(
   if (pipeline.manifest.build !== manifest.build)
     throw new Error('the build folder changed while it was read');
   if (checks) Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
-  return { app, foundation: foundationStack, pipeline: pipelineStack };
+  return { app, foundation: foundation === null ? null : Stack.of(foundation), pipeline: pipelineStack };
+}
+
+function foundationOf(app: App, name: string, given: Parameters): SluiceFoundation {
+  const stack = new Stack(app, name, {
+    description: 'Sluice: network and results',
+    terminationProtection: true,
+  });
+  const foundation = new SluiceFoundation(stack, 'Foundation', {
+    network: networkOf(given),
+    database: databaseSettingsOf(given),
+  });
+  foundation.exportAll();
+  return foundation;
 }

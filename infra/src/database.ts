@@ -1,4 +1,4 @@
-import { Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Peer, Port, SecurityGroup } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -156,6 +156,14 @@ class AuroraDatabase extends Construct implements Database {
       copyTagsToSnapshot: true,
     });
     group.addIngressRule(network.clients, Port.tcp(PORT), 'functions of Sluice');
+    // What making the first user and the tables needs; docs/deploy.md has the commands.
+    for (const [outputKey, value] of Object.entries({
+      SluiceDatabaseCluster: cluster.clusterArn,
+      SluiceDatabaseSecret: cluster.secret?.secretArn,
+      SluiceDatabaseHost: cluster.clusterEndpoint.hostname,
+    }))
+      if (value !== undefined)
+        new CfnOutput(this, `${outputKey}Output`, { value }).overrideLogicalId(outputKey);
     if (!proxy) {
       network.clients.addEgressRule(group, Port.tcp(PORT), 'database');
       this.url = urlOf(USER, cluster.clusterEndpoint.hostname, String(PORT), NAME);

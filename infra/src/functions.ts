@@ -58,7 +58,9 @@ export function sluiceFunction(scope: Construct, name: FunctionName, context: Fu
       ...context.environment,
       NODE_OPTIONS: '--enable-source-maps',
       // The certificates of RDS come with the runtime but are not trusted by themselves.
-      ...(name === 'transform' ? {} : { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' }),
+      ...(context.environment['SLUICE_DATABASE_URL'] === undefined
+        ? {}
+        : { NODE_EXTRA_CA_CERTS: '/var/runtime/ca-cert.pem' }),
     },
     ...(context.reserved === undefined ? {} : { reservedConcurrentExecutions: context.reserved }),
     ...(network === null

@@ -26,7 +26,8 @@ export interface Reach {
   readonly lostCalls: IQueue;
   readonly messages: IQueue | null;
   readonly topic: ITopic | null;
-  readonly database: Database;
+  /** `null`: results lie in the state bucket. */
+  readonly database: Database | null;
   readonly lakes: readonly LakeProps[];
   readonly foreignStreams: readonly ForeignStreamSettings[];
 }
@@ -89,7 +90,7 @@ function dispatchPermissions(reach: Reach): Permission[] {
     ...readLake(reach),
     ...storeClaims(reach),
     ...routeFailures(reach),
-    useDatabase(reach),
+    keepResults(reach),
   ];
 }
 
@@ -119,7 +120,7 @@ function analyzePermissions(reach: Reach): Permission[] {
     ...storeClaims(reach),
     keptBundles('analyze', reach),
     ...routeFailures(reach),
-    useDatabase(reach),
+    keepResults(reach),
   ];
 }
 
@@ -135,7 +136,7 @@ function reprocessPermissions(reach: Reach): Permission[] {
     putFrames(reach),
     sendTo('QueueTasks', reach.tasks),
     keptBundles('reprocess', reach),
-    useDatabase(reach),
+    keepResults(reach),
   ];
 }
 
@@ -271,8 +272,16 @@ function keepUndelivered(reach: Reach): Permission {
   return allowObjects('KeepUndelivered', ['s3:PutObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED);
 }
 
-function useDatabase({ database }: Reach): Permission {
-  return allow('LogIntoDatabase', ['rds-db:connect'], [database.connectArn]);
+function keepResults(reach: Reach): Permission {
+  if (reach.database !== null)
+    return allow('LogIntoDatabase', ['rds-db:connect'], [reach.database.connectArn]);
+  return allowObjects(
+    'KeepResults',
+    ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+    reach,
+    `${prefixes.results}*`,
+    'results name their objects by generation and frame',
+  );
 }
 
 function allow(sid: string, actions: readonly string[], resources: readonly string[]): Permission {

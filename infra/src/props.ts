@@ -99,8 +99,11 @@ export interface ForeignStreamSettings {
 export interface SluicePipelineProps {
   /** The folder that `sluice build my-pipeline.ts --out …` wrote. */
   readonly build: string;
-  /** Network and database; several pipelines, and versions of one, can share them. */
-  readonly foundation: SluiceFoundation;
+  /**
+   * Network and database; several pipelines, and versions of one, can share them. `null`: results lie in the state bucket under `results/`, without a
+   * database (docs/result-store.md tells what that costs), and nothing runs inside a network, so that no Redis can be reached.
+   */
+  readonly foundation: SluiceFoundation | null;
   /** The lake. May be empty for a pipeline that only takes messages from elsewhere. */
   readonly lakes: readonly LakeProps[];
 

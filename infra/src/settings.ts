@@ -85,7 +85,11 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
   check(settings);
   if (props.lakes.length === 0 && !fromElsewhere)
     throw new Error('lakes is empty and no messages come from elsewhere: name a bucket of the lake');
-  if (props.failureTopic === true && !props.foundation.reaches('sns'))
+  if (props.foundation === null && settings.cache !== null)
+    throw new Error(
+      'messages from elsewhere are claimed in Redis, and that is inside a network: without a foundation (results in S3) a pipeline only reads objects',
+    );
+  if (props.failureTopic === true && props.foundation?.reaches('sns') === false)
     throw new Error(
       'failureTopic: the functions cannot reach SNS from inside the network; add `sns` to the endpoints of the foundation',
     );

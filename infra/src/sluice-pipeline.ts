@@ -19,7 +19,7 @@ import type { Reach } from './permissions.ts';
 import type { SluicePipelineProps } from './props.ts';
 import { lastQueue, WorkQueue } from './queues.ts';
 import { settingsOf, type Settings } from './settings.ts';
-import { Storage } from './storage.ts';
+import { prefixes, Storage } from './storage.ts';
 import { frameStream } from './stream.ts';
 
 /** What a deployment has to find again, by the keys of its outputs. */
@@ -66,7 +66,7 @@ export class SluicePipeline extends Construct {
         reprocess: settings.reprocessConcurrency,
       },
       settings.databaseConnections,
-      foundation.database.maxConnections,
+      foundation === null ? null : foundation.database.maxConnections,
     );
     this.manifest = manifest;
 
@@ -91,7 +91,9 @@ export class SluicePipeline extends Construct {
         ? new Topic(this, 'FailureTopic', { masterKey: this.key, enforceSSL: true })
         : null;
     const cache =
-      settings.cache === null ? null : new Cache(this, 'Cache', settings.cache, foundation.network, this.key);
+      settings.cache === null || foundation === null
+        ? null
+        : new Cache(this, 'Cache', settings.cache, foundation.network, this.key);
 
     const reach: Reach = {
       pipeline: manifest.pipeline,
@@ -104,16 +106,19 @@ export class SluicePipeline extends Construct {
       lostCalls,
       messages: this.messages?.queue ?? null,
       topic: this.failureTopic,
-      database: foundation.database,
+      database: foundation === null ? null : foundation.database,
       lakes: props.lakes,
       foreignStreams: props.foreignStreams ?? [],
     };
     const common = this.#environment(props, settings);
-    const withDatabase = {
-      ...common,
-      SLUICE_DATABASE_URL: foundation.database.url,
-      SLUICE_DATABASE_CONNECTIONS: String(settings.databaseConnections),
-    };
+    const withResults: Record<string, string> =
+      foundation === null
+        ? { ...common, SLUICE_RESULTS: `s3://${this.bucket.bucketName}/${prefixes.results}` }
+        : {
+            ...common,
+            SLUICE_DATABASE_URL: foundation.database.url,
+            SLUICE_DATABASE_CONNECTIONS: String(settings.databaseConnections),
+          };
     const make = (
       name: FunctionName,
       environment: FunctionContext['environment'],
@@ -129,17 +134,18 @@ export class SluicePipeline extends Construct {
         network,
         reserved,
       });
-    const inside = { network: foundation.network, groups: [foundation.network.clients] };
-    const dispatch = make('dispatch', withDatabase, inside);
+    const inside =
+      foundation === null ? null : { network: foundation.network, groups: [foundation.network.clients] };
+    const dispatch = make('dispatch', withResults, inside);
     const transform = make(
       'transform',
       cache === null ? common : { ...common, SLUICE_REDIS_URL: cache.url },
       // Without Redis nothing inside the network is called: outside it starts sooner and needs no endpoints.
-      cache === null ? null : { ...inside, groups: [...inside.groups, cache.clients] },
+      cache === null || inside === null ? null : { ...inside, groups: [...inside.groups, cache.clients] },
     );
     // A stream's mapping has no cap of its own: the reserved concurrency is what keeps the connections in their budget.
-    const analyze = make('analyze', withDatabase, inside, settings.analyzeConcurrency);
-    const reprocess = make('reprocess', withDatabase, inside);
+    const analyze = make('analyze', withResults, inside, settings.analyzeConcurrency);
+    const reprocess = make('reprocess', withResults, inside);
     this.functions = { dispatch, transform, analyze, reprocess };
 
     const mappings = this.#map(props, settings);

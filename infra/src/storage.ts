@@ -19,6 +19,8 @@ export const prefixes = {
   claims: 'claims/',
   /** `bundles/<pipeline>/<build>/<function>.mjs` */
   bundles: 'bundles/',
+  /** Results, where there is no database. */
+  results: 'results/',
   /** Lambda's on-failure destination writes `aws/lambda/<mapping>/<shard>/<date>/…` and lets nobody choose another place. */
   undelivered: 'aws/lambda/',
 } as const;

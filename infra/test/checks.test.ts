@@ -6,6 +6,7 @@ import { findings } from './synthesize.ts';
 describe('cdk-nag (AwsSolutions, Serverless) and the checks of CDK itself', () => {
   it.each<[what: string, context: Record<string, string>, keyed: boolean]>([
     ['a pipeline over a lake', {}, false],
+    ['results in S3', { results: 's3' }, false],
     [
       'messages from elsewhere, with everything switched on',
       {

@@ -35,6 +35,7 @@ function problemsOf(context: Record<string, string>, keyed: boolean) {
 describe('sluice doctor', () => {
   it.each<[context: Record<string, string>, keyed: boolean]>([
     [{}, false],
+    [{ results: 's3' }, false],
     [everything, true],
     [{ shards: '4', databaseProxy: 'true' }, false],
     [{ databaseHost: 'results', databaseResource: 'cluster-A', databaseMaxConnections: '400' }, true],

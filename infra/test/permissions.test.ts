@@ -65,6 +65,12 @@ describe('what each function may do', () => {
     await expect(matrixOf(pipeline)).toMatchFileSnapshot('golden/permissions-all.txt');
   });
 
+  it('is what the golden matrix says, for results in S3', async () => {
+    await expect(matrixOf(templates({ results: 's3' }).pipeline)).toMatchFileSnapshot(
+      'golden/permissions-results-in-s3.txt',
+    );
+  });
+
   it('names actions one by one, and everything as a resource only where AWS has nothing finer', () => {
     const { pipeline } = templates({ failureTopic: 'true' }, { keyed: true });
     for (const name of functionNames) {

@@ -59,6 +59,8 @@ describe('parameters', () => {
     [{ vpc: 'vpc-1' }, /-c vpcZones=… is missing/],
     [{ databaseHost: 'results' }, /-c databaseResource=… is missing/],
     [{ schedule: 'rate(1 hour)' }, /-c scheduleLocations=… is missing/],
+    [{ results: 'here' }, /-c results=here/],
+    [{ results: 's3', cache: 'serverless' }, /claimed in Redis, and that is inside a network/],
     [{ logLevel: 'loud' }, /-c logLevel=loud/],
     [{ publishMinutes: '0' }, /publishEvery has to be at least a minute/],
     [{ stack: 'one', foundation: 'one' }, /stack and foundation are both one/],

@@ -241,6 +241,21 @@ describe('the foundation', () => {
   });
 });
 
+describe('results in S3', () => {
+  it('need no database, no network and no foundation: one stack, with the bucket as the place', () => {
+    const { pipeline, foundation } = templates({ results: 's3' });
+    expect(foundation.toJSON()).toEqual({ Resources: {} });
+    for (const name of functionNames) {
+      const { VpcConfig, Environment } = resource(pipeline, 'AWS::Lambda::Function', `Pipeline${name}`)
+        .Properties as { VpcConfig?: object; Environment: { Variables: Record<string, unknown> } };
+      expect(VpcConfig).toBeUndefined();
+      expect(Environment.Variables).not.toHaveProperty('SLUICE_DATABASE_URL');
+      expect(Environment.Variables['SLUICE_RESULTS'] === undefined).toBe(name === 'transform');
+    }
+    expect(JSON.stringify(pipeline.toJSON())).not.toMatch(/rds-db|ec2:/);
+  });
+});
+
 describe('alarms', () => {
   it('tell of late frames, frames given up, dead letters, failures, errors and throttles', () => {
     const { pipeline } = templates({ alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms' });

@@ -20,7 +20,10 @@ export function templates(context: Context = {}, manifest: Partial<BuildManifest
     { context: { build: folder.path, lake: 'flights', ...context } },
     { checks: false },
   );
-  return { foundation: Template.fromStack(foundation), pipeline: Template.fromStack(pipeline) };
+  return {
+    foundation: foundation === null ? Template.fromJSON({ Resources: {} }) : Template.fromStack(foundation),
+    pipeline: Template.fromStack(pipeline),
+  };
 }
 
 /** What the checks find, as `rule: construct`; CDK's own of CloudFormation, too. Empty: the synthesis passes. */

@@ -155,6 +155,12 @@ const plants: readonly Plant[] = [
   [
     'D_ENVIRONMENT',
     'error',
+    'no place for results',
+    (t) => delete variables(t, 'reprocess')['SLUICE_DATABASE_URL'],
+  ],
+  [
+    'D_ENVIRONMENT',
+    'error',
     'no Redis for messages',
     (t) => delete variables(t, 'transform')['SLUICE_REDIS_URL'],
   ],
@@ -210,6 +216,15 @@ describe('the checks of a stack', () => {
     expect(severity(92)).toEqual([]);
     expect(severity(91)).toEqual(['D_CONNECTIONS warning']);
     expect(severity(45)).toEqual(['D_CONNECTIONS error']);
+  });
+
+  it('take results in S3 for a place, too', () => {
+    const problems = problemsOf((t) => {
+      const analyze = variables(t, 'analyze');
+      delete analyze['SLUICE_DATABASE_URL'];
+      analyze['SLUICE_RESULTS'] = 's3://state/results/';
+    });
+    expect(problems).toEqual([]);
   });
 
   it('know a function by its name where nothing describes it, and leave those of others alone', () => {

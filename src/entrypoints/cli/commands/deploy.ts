@@ -94,7 +94,8 @@ async function deploy(file: string, flags: Flags, signal: AbortSignal): Promise<
     },
     signal,
   );
-  if (first)
+  // Alone is a stack whose results lie in S3.
+  if (first && names.length > 1)
     progress(
       'the database is empty: make its user and its tables now, "Database" in docs/deploy.md; work waits and is retried until then',
     );

@@ -3,18 +3,17 @@ import type { Check, Problem } from '../problem.ts';
 import type { Stack, StackFunction } from '../stack.ts';
 import { numberOf } from '../template.ts';
 
-/** What each function cannot start without; `src/entrypoints/lambda/configuration.ts` reads it. */
+/** What each function cannot start without, beside a place for results; `src/entrypoints/lambda/configuration.ts` reads it. */
 const needed: Readonly<Record<FunctionName, readonly string[]>> = {
   dispatch: [
     'SLUICE_BUCKET',
     'SLUICE_TASK_QUEUE_URL',
     'SLUICE_DISPATCH_QUEUE_URL',
     'SLUICE_FAILURE_QUEUE_URL',
-    'SLUICE_DATABASE_URL',
   ],
   transform: ['SLUICE_BUCKET', 'SLUICE_TASK_QUEUE_URL', 'SLUICE_STREAM_NAME'],
-  analyze: ['SLUICE_BUCKET', 'SLUICE_FAILURE_QUEUE_URL', 'SLUICE_DATABASE_URL'],
-  reprocess: ['SLUICE_BUCKET', 'SLUICE_TASK_QUEUE_URL', 'SLUICE_STREAM_NAME', 'SLUICE_DATABASE_URL'],
+  analyze: ['SLUICE_BUCKET', 'SLUICE_FAILURE_QUEUE_URL'],
+  reprocess: ['SLUICE_BUCKET', 'SLUICE_TASK_QUEUE_URL', 'SLUICE_STREAM_NAME'],
 };
 
 /** Less leaves no time to flush: what is measured and its margin come off it. In seconds. */
@@ -27,6 +26,8 @@ export const environment: Check = ({ functions, mappings }) =>
   functions.flatMap((one) => {
     const wanted = [...needed[one.name]];
     if (one.name === 'transform' && takesMessages(one, mappings)) wanted.push('SLUICE_REDIS_URL');
+    if (one.name !== 'transform' && one.environment['SLUICE_RESULTS'] === undefined)
+      wanted.push('SLUICE_DATABASE_URL');
     const missing = wanted.filter(
       (name) => one.environment[name] === undefined || one.environment[name] === '',
     );
