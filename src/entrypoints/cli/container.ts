@@ -13,13 +13,13 @@ import { mergeStates } from '../../application/measures/state.ts';
 import { toTaggedJson } from '../../application/values/tagged-json.ts';
 import { decodeValue } from '../../application/values/value-reader.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
-import { lakeOfFilesAndS3 } from './lake.ts';
+import { lakeOfFilesAndS3, openS3Calls } from './lake.ts';
 import type { Reading, Runtime } from './runtime.ts';
 
 export interface RuntimeOptions {
   /** Folder of results and failures. */
   readonly out: string;
-  /** A PostgreSQL database that keeps the results instead of the folder. */
+  /** What keeps the results instead of the folder: `postgres://…`, or `s3://bucket/prefix`. */
   readonly database?: string | undefined;
   /** The pipeline's partitions. Default 1: for commands that send nothing. */
   readonly partitions?: number;
@@ -62,7 +62,7 @@ export async function startRuntime({
     }),
     database === undefined
       ? localResultsModule({ outputFolder: out, createResults: create })
-      : await postgresModule(database),
+      : await resultsElsewhere(database, container),
   );
   const store = await container.getAsync(tokens.resultStore);
   const queue = container.get(inMemoryTokens.queue);
@@ -101,8 +101,15 @@ function lakeIn(container: Container): ObjectSource {
   return lakeOfFilesAndS3(container.get(tokens.objectSource), ports);
 }
 
-/** Loaded here, so that nobody pays for a database client who has no database. */
-async function postgresModule(url: string): Promise<ContainerModule> {
-  const { postgresResultsModule } = await import('../../adapters/postgres/module.ts');
-  return postgresResultsModule({ url });
+/** Loaded here, so that nobody pays for a client who needs none. */
+async function resultsElsewhere(place: string, container: Container): Promise<ContainerModule> {
+  const onS3 = /^s3:\/\/([^/]+)(?:\/(.*))?$/.exec(place);
+  if (onS3 === null) {
+    const { postgresResultsModule } = await import('../../adapters/postgres/module.ts');
+    return postgresResultsModule({ url: place });
+  }
+  const [, bucket = '', folder = ''] = onS3;
+  const { awsResultsModule, awsTokens } = await import('../../adapters/aws/module.ts');
+  container.bind(awsTokens.s3).toConstantValue(await openS3Calls());
+  return awsResultsModule({ bucket, prefix: folder === '' || folder.endsWith('/') ? folder : `${folder}/` });
 }

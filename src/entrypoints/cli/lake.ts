@@ -1,3 +1,4 @@
+import type { S3Calls } from '../../adapters/aws/s3-client.ts';
 import { LOCAL_BUCKET } from '../../adapters/local/object-source.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import type { Clock, Metrics, Random } from '../../domain/ports/ambient.ts';
@@ -33,10 +34,11 @@ export function lakeOfFilesAndS3(files: ObjectSource, ports: LakePorts): ObjectS
 }
 
 async function openS3(ports: LakePorts): Promise<ObjectSource> {
-  const [{ S3ObjectSource }, { createS3Calls }] = await Promise.all([
-    import('../../adapters/aws/object-source.ts'),
-    import('../../adapters/aws/s3-client.ts'),
-  ]);
-  const calls = createS3Calls({ pathStyle: process.env['SLUICE_S3_PATH_STYLE'] === 'true' });
-  return new S3ObjectSource({ ...ports, calls });
+  const { S3ObjectSource } = await import('../../adapters/aws/object-source.ts');
+  return new S3ObjectSource({ ...ports, calls: await openS3Calls() });
+}
+
+export async function openS3Calls(): Promise<S3Calls> {
+  const { createS3Calls } = await import('../../adapters/aws/s3-client.ts');
+  return createS3Calls({ pathStyle: process.env['SLUICE_S3_PATH_STYLE'] === 'true' });
 }

@@ -13,15 +13,21 @@ export const outOption = () =>
 export const databaseOption = () =>
   new Option(
     '--database [url]',
-    'results in PostgreSQL instead of the folder; without an URL, the one in SLUICE_DATABASE_URL',
+    'results in PostgreSQL, or in S3 (s3://bucket/prefix), instead of the folder; without a URL, the one in SLUICE_DATABASE_URL or SLUICE_RESULTS',
   );
 
 /** @param flag as `databaseOption` gives it: `true` where no URL was named, which keeps passwords off the command line */
 export function databaseUrl(flag: string | true | undefined): string | undefined {
   if (flag !== true) return flag;
-  const url = process.env['SLUICE_DATABASE_URL'];
-  if (url === undefined || url === '')
-    throw new DomainError('--database names no URL, and SLUICE_DATABASE_URL is not set', { code: 'E_USAGE' });
+  const url = process.env['SLUICE_DATABASE_URL'] || process.env['SLUICE_RESULTS'];
+  if (url === undefined || url === '') {
+    throw new DomainError(
+      '--database names no URL, and neither SLUICE_DATABASE_URL nor SLUICE_RESULTS is set',
+      {
+        code: 'E_USAGE',
+      },
+    );
+  }
   return url;
 }
 
