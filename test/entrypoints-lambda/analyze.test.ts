@@ -129,7 +129,13 @@ describe('a batch of the stream', () => {
 
   it('works on partitions side by side, up to the limit', async () => {
     const { world, records } = await withFrames();
-    const { store, seen } = watchedStore(world.store, () => undefined);
+    // Nobody goes on before three are there.
+    const together = Promise.withResolvers<undefined>();
+    let arrived = 0;
+    const { store, seen } = watchedStore(world.store, () => {
+      if (++arrived === 3) together.resolve(undefined);
+      return together.promise;
+    });
     await world.analyze({ store, concurrency: 3 })(kinesisEvent(ARNS.stream, records), world.context());
     expect(seen.most).toBe(3);
   });

@@ -255,6 +255,19 @@ describe('the message queue', () => {
     expect(entries.filter(({ code }) => code === 'E_ROW_TOO_LARGE')).toHaveLength(1);
   });
 
+  it('messages over the limit that begin alike are failures each of its own', async () => {
+    const { source } = keyed();
+    const world = new World(testPipeline({ source, limits: { maxRowBytes: 100 } }));
+    const padding = 'x'.repeat(100_000);
+    for (const id of ['a', 'b'])
+      await world.transform()(
+        sqsEvent(ARNS.messages, [{ padding, id, lane: 'A', delay: 1 }]),
+        world.context(),
+      );
+    const entries = await entriesOf(world);
+    expect(entries.map(({ code }) => code)).toEqual(['E_ROW_TOO_LARGE', 'E_ROW_TOO_LARGE']);
+  });
+
   it('gets back what somebody else has in hand, and nothing else', async () => {
     const world = new World(keyed());
     const claim = JSON.stringify(['lanes@1', 'messages', 'b']);

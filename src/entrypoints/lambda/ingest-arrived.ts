@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ObjectBytes, ReadOptions, RowFault } from '../../application/formats/decoder.ts';
 import { decoderFor } from '../../application/formats/index.ts';
 import {
@@ -95,8 +96,11 @@ async function takeIn<R>(
 type ReadLine =
   { readonly row: Row; readonly fault?: undefined } | { readonly row?: undefined; readonly fault: RowFault };
 
-function asTaken<R>({ record, key, time }: Arriving<R>, read: ReadLine): Taken<R> {
-  return { record, message: { key, time, ...read } };
+/** What cannot be read has no id: all of it names it. Of a line that is too long the fault has the start alone, which others may share. */
+function asTaken<R>({ record, key, time, raw }: Arriving<R>, read: ReadLine): Taken<R> {
+  const name =
+    key ?? (read.fault === undefined ? null : `raw:${createHash('sha256').update(raw).digest('hex')}`);
+  return { record, message: { key: name, time, ...read } };
 }
 
 /** By the decoder of files, so that a value means the same wherever it comes from. */

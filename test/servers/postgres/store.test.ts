@@ -43,7 +43,9 @@ afterEach(async () => {
   await runAlone(tool, 'DROP SCHEMA sluice CASCADE');
 });
 
-function open(settings: { maxConnections?: number; lockTimeoutMs?: number } = {}): Promise<ResultStore> {
+function open(
+  settings: { maxConnections?: number; lockTimeoutMs?: number; statementTimeoutMs?: number } = {},
+): Promise<ResultStore> {
   const database = new PgDatabase({ url: server.url, ...settings });
   return openPostgresResultStore(database, { mergeStates, ...ambient, ...settings });
 }
@@ -246,6 +248,28 @@ describe('waiting', () => {
     await single.close();
     await expect(single.runs(signal)).rejects.toMatchObject({ code: 'E_INTERNAL' });
   });
+});
+
+describe('the objects of a run', () => {
+  it('are found among many others, also where the planner knows nothing of the run', async () => {
+    // As it is in practice: statistics are made when a tenth of a table has changed, and a new run is less of it.
+    await runAlone(
+      tool,
+      `SET search_path TO sluice;
+       INSERT INTO objects (generation_id, bucket, key, version, size, epoch, build)
+         SELECT generations.id, 'lake', lpad(n::text, 6, '0'), 'v', 1, 1, 'A' FROM generations, generate_series(1, 40000) n;
+       INSERT INTO run_objects SELECT 'old', id FROM objects;
+       INSERT INTO run_objects SELECT 'tiny', id FROM objects LIMIT 1;
+       ANALYZE;
+       INSERT INTO run_objects SELECT 'new', id FROM objects WHERE key <= '004000';
+       RESET search_path`,
+    );
+    const hasty = await open({ statementTimeoutMs: 2_000 });
+    onTestFinished(() => hasty.close());
+    const found = await Array.fromAsync(hasty.objects({ generation: lanes.id, run: 'new' }, signal));
+    expect(found).toHaveLength(4_000);
+    expect(found.at(-1)?.object.key).toBe('004000');
+  }, 60_000);
 });
 
 describe('around the store', () => {
