@@ -336,6 +336,17 @@ describe('somebody else’s stream', () => {
     );
   });
 
+  it('an empty record is a failure of its own', async () => {
+    const world = new World(keyed());
+    const event = kinesisEvent(
+      ARNS.elsewhere,
+      records([{ id: 'a', lane: 'A', delay: 1 }, new Uint8Array(0)]),
+    );
+    expect(failedItems(await world.transform()(event, world.context()))).toEqual([]);
+    const codes = (await entriesOf(world)).map(({ code }) => code);
+    expect(new Set(codes)).toEqual(new Set([undefined, 'E_JSON']));
+  });
+
   it('property: begins again at the lowest that is not done, by number and not by text', async () => {
     await fc.assert(
       fc.asyncProperty(

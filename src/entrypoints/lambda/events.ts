@@ -48,7 +48,8 @@ export function sqsRecordsOf(event: unknown): readonly SqsRecord[] | null {
 export function kinesisRecordsOf(event: unknown): readonly KinesisRecord[] | null {
   const records = recordsFrom<KinesisRecord>(event, 'aws:kinesis');
   const usable = records?.every(
-    ({ kinesis }) => isText(kinesis?.data) && /^\d+$/.test(kinesis?.sequenceNumber ?? ''),
+    // A record may be empty: that is its own fault, and not its batch's.
+    ({ kinesis }) => typeof kinesis?.data === 'string' && /^\d+$/.test(kinesis?.sequenceNumber ?? ''),
   );
   return usable === true ? (records as readonly KinesisRecord[]) : null;
 }
