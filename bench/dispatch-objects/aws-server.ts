@@ -69,9 +69,7 @@ export class AwsServer {
     const from = token === null ? behind : Number(token);
     const prefix = query.get('prefix') ?? '';
     const isAll = GENERATED_PREFIX.startsWith(prefix) && from < this.#lake.objects;
-    const to = isAll
-      ? Math.min(this.#lake.objects, from + Number(query.get('max-keys') ?? PAGE_KEYS))
-      : from;
+    const to = isAll ? Math.min(this.#lake.objects, from + Number(query.get('max-keys') ?? PAGE_KEYS)) : from;
     const contents: string[] = [];
     for (let index = from; index < to; index++) {
       const { key, etag, size } = this.#lake.object(index);
@@ -105,9 +103,7 @@ export class AwsServer {
       response.statusCode = 206;
       response.setHeader('content-range', `bytes ${start}-${end - 1}/${size}`);
     }
-    response.end(
-      method === 'HeadObject' ? undefined : this.#lake.content(index).subarray(start, end),
-    );
+    response.end(method === 'HeadObject' ? undefined : this.#lake.content(index).subarray(start, end));
   }
 
   #send(target: string, body: string, response: ServerResponse): void {
@@ -116,8 +112,7 @@ export class AwsServer {
       Entries: readonly { Id: string; MessageBody: string }[];
     };
     this.#count(`${target.split('.').at(-1) ?? target}, ${QueueUrl.split('/').at(-1) ?? ''}`);
-    if (QueueUrl.endsWith(DISPATCH_QUEUE))
-      this.orders.push(...Entries.map(({ MessageBody }) => MessageBody));
+    if (QueueUrl.endsWith(DISPATCH_QUEUE)) this.orders.push(...Entries.map(({ MessageBody }) => MessageBody));
     else this.tasks += Entries.length;
     response.setHeader('content-type', 'application/x-amz-json-1.0');
     const Successful = Entries.map(({ Id, MessageBody }) => ({

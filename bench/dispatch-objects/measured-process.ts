@@ -36,7 +36,7 @@ const pipeline = definePipeline({
   name: 'shipments',
   version: 1,
   source: { columns: { lane: 'string', delay: 'integer' } },
-  transform: ({ lane, delay }): Shipment => ({ lane, delay }),
+  transform: ({ lane, delay }): Shipment => ({ lane: lane ?? '', delay: delay ?? 0 }),
   partitionBy: ({ lane }) => lane,
   analyze: {
     groupBy: ({ lane }) => lane,
@@ -71,7 +71,7 @@ async function reconcile(run: string): Promise<unknown> {
     if (record === undefined) throw new Error(`there is no run ${run}`);
     const { complete, unbalanced } = await balanceOf(scopeOf(record), store, signal);
     const { total } = await openFailuresOf(scopeOf(record), store, signal);
-    return { complete, unbalanced: unbalanced.length, openFailures: total };
+    return { complete, unbalanced: unbalanced.total, openFailures: total };
   } finally {
     await store.close();
   }

@@ -73,7 +73,7 @@ describe('another build', () => {
 
           const second = new Process(world, lakePipeline(set, mended), 'build-2', { ...calm, seed });
           const summary = await second.run('run-2');
-          for (const { object, code } of summary.refused) {
+          for (const { object, code } of summary.refused.first) {
             expect(code).toBe('E_OTHER_BUILD');
             expect(begun.get(object.key)).toBe(true);
           }
@@ -123,7 +123,7 @@ describe('an object that changes', () => {
     const before = await resultsOf(world, process.generation.id);
     world.source.put(nameOf(0, file(0, 0)), contentOf(file(50, 70)));
     const again = new Process(world, lakePipeline(how, broken));
-    expect((await again.run('run-2')).refused).toMatchObject([
+    expect((await again.run('run-2')).refused.first).toMatchObject([
       { object: { key: 'day=0/rows.csv' }, code: 'E_OBJECT_CHANGED' },
     ]);
     expect((await resultsOf(world, process.generation.id)).groups).toEqual(before.groups);
@@ -132,7 +132,7 @@ describe('an object that changes', () => {
     await new Process(fresh, lakePipeline(how, broken)).dispatch();
     fresh.source.put(nameOf(0, file(0, 0)), contentOf(file(0, 4)));
     const late = new Process(fresh, lakePipeline(how, broken));
-    expect((await late.run('run-2')).refused).toEqual([]);
+    expect((await late.run('run-2')).refused.total).toBe(0);
     expect((await resultsOf(fresh, late.generation.id)).objects).toMatchObject([{ rows: 4, complete: true }]);
   });
 

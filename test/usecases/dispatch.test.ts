@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RefusedObjects } from '../../src/application/dispatch/dispatch-summary.ts';
 import { dispatch } from '../../src/application/dispatch/dispatch.ts';
 import { generationOf } from '../../src/application/generation.ts';
 import { transformTask } from '../../src/application/transform/transform.ts';
@@ -46,7 +47,7 @@ describe('a listing that is longer than a call', () => {
       // It is late as soon as it begins: one object is taken, so that a call never makes no progress.
       const { clock } = world;
       const summary = await dispatch(
-        { run: 'run-1', ...request, stopAt: clock.now() },
+        { run: 'run-1', ...request, stopAt: () => clock.now() },
         process.context,
         process.ports,
       );
@@ -68,13 +69,120 @@ describe('a listing that is longer than a call', () => {
       world.source.put({ bucket: BUCKET, key }, 'id,lane\n1,ZRH-JFK\n');
     const process = new Process(world, pipeline);
     const first = await dispatch(
-      { run: 'run-1', locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], stopAt: world.clock.now() },
+      { run: 'run-1', locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], stopAt: () => world.clock.now() },
       process.context,
       process.ports,
     );
     expect(first.rest).toEqual({ locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], after: 'a/1.csv' });
     const second = await dispatch({ run: 'run-1', ...first.rest! }, process.context, process.ports);
     expect([first.objects, second.objects, second.rest]).toEqual([1, 3, null]);
+  });
+});
+
+/** A list of what is asked of a port, by the name of the method. */
+function recording<T extends object>(port: T, names: string[]): T {
+  return new Proxy(port, {
+    get: (target, name) => {
+      const member = Reflect.get(target, name, target) as unknown;
+      if (typeof member !== 'function') return member;
+      return (...parameters: unknown[]): unknown => {
+        names.push(String(name));
+        return (member as (...all: unknown[]) => unknown).apply(target, parameters);
+      };
+    },
+  });
+}
+
+describe('objects of one section', () => {
+  it('are not opened: they are planned in one go, and their tasks are sent together', async () => {
+    const world = worldOf(300);
+    const process = new Process(world, pipeline);
+    const calls: string[] = [];
+    const { source, store, tasks } = process.ports;
+    const ports = {
+      ...process.ports,
+      source: recording(source, calls),
+      store: recording(store, calls),
+      tasks: recording(tasks, calls),
+    };
+    const summary = await dispatch({ run: 'run-1', locations: [BUCKET] }, process.context, ports);
+    expect(calls).toEqual(['declare', 'list', 'plan', 'send']);
+    expect(summary).toMatchObject({ objects: 300, tasks: 300, rest: null });
+    expect(summary.bytesToRead).toBe(summary.bytes);
+  });
+
+  it('end where their task meets the end', async () => {
+    const world = worldOf(3);
+    const process = new Process(world, pipeline);
+    await process.run('run-1');
+    const { objects } = await resultsOf(world, process.generation.id);
+    expect(objects).toMatchObject(
+      [1, 1, 1].map((transformed) => ({ transformed, lastSection: 0, complete: true })),
+    );
+    expect(await process.dispatch('run-2')).toMatchObject({ completeObjects: 3, tasks: 0 });
+  });
+
+  it('that nobody can read are failures by way of the stream; an empty one shows at once', async () => {
+    const world = worldOf(1);
+    world.source.put({ bucket: BUCKET, key: 'noise.bin' }, Uint8Array.of(0, 1, 2, 3, 255));
+    world.source.put({ bucket: BUCKET, key: 'nothing.csv' }, '');
+    const process = new Process(world, pipeline);
+    expect(await process.dispatch()).toMatchObject({ objects: 3, failedObjects: 1, tasks: 2 });
+    await process.drain();
+    const failures = await failuresOf(world, process.generation.id);
+    expect(failures.map(({ code, state }) => [code, state]).sort()).toEqual([
+      ['E_FORMAT_UNKNOWN', 'open'],
+      ['E_OBJECT_EMPTY', 'open'],
+    ]);
+  });
+});
+
+describe('objects that have to be opened', () => {
+  const rows = Array.from({ length: 60 }, (_, id) => ({ ...row, id }));
+
+  it('are steps, between which a call can stop: what it stopped behind is planned once', async () => {
+    const world = newWorld();
+    fillLake(
+      world.source,
+      Array.from({ length: 20 }, () => ({ form: 'csv' as const, rows, brokenAt: null })),
+    );
+    const process = new Process(world, pipeline);
+    let request: { locations: readonly string[]; after?: string } = { locations: [BUCKET] };
+    const taken: number[] = [];
+    for (;;) {
+      // Time is over after the first step, as it is asked for anew before each.
+      let isOver = false;
+      const stopAt = () => (isOver ? world.clock.now() : Number.POSITIVE_INFINITY);
+      const summary = await dispatch(
+        { run: 'run-1', ...request, stopAt },
+        process.context,
+        process.ports,
+        () => {
+          isOver = true;
+        },
+      );
+      taken.push(summary.objects);
+      if (summary.rest === null) break;
+      request = summary.rest;
+    }
+    expect(taken).toEqual([8, 8, 4]);
+    const keys = await keysOfTasks(process);
+    expect(new Set(keys).size).toBe(20);
+    const { objects } = await resultsOf(world, process.generation.id);
+    expect(objects).toHaveLength(20);
+    expect(objects.every(({ lastSection }) => lastSection !== null && lastSection > 0)).toBe(true);
+  });
+});
+
+describe('objects that are refused', () => {
+  it('are counted by code, and the first ones kept', () => {
+    const refused = new RefusedObjects();
+    const object = { bucket: BUCKET, key: 'a', version: '1', size: 1 };
+    for (let many = 0; many < 150; many++) refused.add({ object, code: 'E_OBJECT_CHANGED' });
+    refused.add({ object, code: 'E_OTHER_BUILD' });
+    expect(refused.total).toBe(151);
+    expect(refused.byCode).toEqual({ E_OBJECT_CHANGED: 150, E_OTHER_BUILD: 1 });
+    expect(refused.first).toHaveLength(100);
   });
 });
 

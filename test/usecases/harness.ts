@@ -10,7 +10,8 @@ import { InMemoryResultStore } from '../../src/adapters/inmemory/result-store.ts
 import { InMemoryStream } from '../../src/adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../src/adapters/inmemory/task-queue.ts';
 import { analyzeRecord } from '../../src/application/analyze/analyze.ts';
-import { dispatch, type DispatchSummary } from '../../src/application/dispatch/dispatch.ts';
+import type { DispatchSummary } from '../../src/application/dispatch/dispatch-summary.ts';
+import { dispatch } from '../../src/application/dispatch/dispatch.ts';
 import { generationOf } from '../../src/application/generation.ts';
 import { ingest, type ArrivedMessage, type IngestOutcome } from '../../src/application/ingest/ingest.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';

@@ -1,4 +1,5 @@
-import { dispatch, type DispatchSummary } from '../../application/dispatch/dispatch.ts';
+import type { DispatchSummary } from '../../application/dispatch/dispatch-summary.ts';
+import { dispatch } from '../../application/dispatch/dispatch.ts';
 import { generationOf } from '../../application/generation.ts';
 import { readResults } from '../../application/results/read-results.ts';
 import { DomainError } from '../../domain/errors.ts';
@@ -129,11 +130,11 @@ export async function executeRun(
     applied: count('applied'),
     duplicates: count('duplicates'),
     failed,
-    refused: { total: plan.refused.length, byCode: countBy(plan.refused.map(({ code }) => code)) },
+    refused: { total: plan.refused.total, byCode: plan.refused.byCode },
     groups: published.groups,
     findings: published.findings,
     seconds: (clock.now() - startedAt) / 1000,
-    complete: complete && plan.refused.length === 0,
+    complete: complete && plan.refused.total === 0,
   };
   await store.saveRun({ ...record, finishedAt: clock.now(), report: JSON.stringify(report) }, signal);
   return {
@@ -200,12 +201,6 @@ export async function publishResults(
   await store.publish(generation.id, results(), signal);
   for await (const { finding } of store.flags(generation.id, signal)) gravest.add(finding);
   return { groups, findings: gravest.total, topFindings: gravest.list(), errors };
-}
-
-export function countBy(values: Iterable<string>): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
-  return counts;
 }
 
 /** Looks at the counters now and then: for the progress line, and for the throughput chart. */

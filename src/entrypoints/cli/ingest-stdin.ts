@@ -1,5 +1,5 @@
 import { addAbortSignal, type Readable } from 'node:stream';
-import { nothingDispatched, type DispatchSummary } from '../../application/dispatch/dispatch.ts';
+import { nothingDispatched, type DispatchSummary } from '../../application/dispatch/dispatch-summary.ts';
 import type { Decoder, ObjectBytes, ReadOptions, RowBatch } from '../../application/formats/decoder.ts';
 import { decoderFor } from '../../application/formats/index.ts';
 import { digestOf } from '../../application/frames/frame-codec.ts';

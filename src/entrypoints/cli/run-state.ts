@@ -33,20 +33,32 @@ export async function openFailuresOf(
   return { total: Object.values(byCode).reduce((total, count) => total + count, 0), byCode: { ...byCode } };
 }
 
+/** Objects that do not balance: there may be as many as were planned, and the first ones are named. */
+export interface Unbalanced {
+  readonly total: number;
+  readonly first: readonly string[];
+}
+
+const NAMED = 1_000;
+
 /** The state of what a run planned: how rows and messages add up, and whether everything is complete. */
 export async function balanceOf(
   scope: Scope,
   store: ResultStore,
   signal: AbortSignal,
-): Promise<{ balance: readonly BalanceLine[]; complete: boolean; unbalanced: readonly string[] }> {
+): Promise<{ balance: readonly BalanceLine[]; complete: boolean; unbalanced: Unbalanced }> {
   const totals = new Totals();
   let complete = true;
-  const unbalanced: string[] = [];
+  const unbalanced = { total: 0, first: [] as string[] };
   if (scope.source === undefined) {
     for await (const object of store.objects(scope, signal)) {
-      totals.add(object, reconcileObject(object).balances);
+      const { balances } = reconcileObject(object);
+      totals.add(object, balances);
       complete &&= object.complete;
-      if (!reconcileObject(object).balances) unbalanced.push(`${object.object.bucket}/${object.object.key}`);
+      if (balances) continue;
+      unbalanced.total++;
+      if (unbalanced.first.length < NAMED)
+        unbalanced.first.push(`${object.object.bucket}/${object.object.key}`);
     }
   } else {
     for (const source of await store.keyedSources(scope.generation, signal)) {

@@ -1,4 +1,6 @@
-import { dispatch, type DispatchPorts, type DispatchSummary } from '../../application/dispatch/dispatch.ts';
+import type { DispatchSummary } from '../../application/dispatch/dispatch-summary.ts';
+import { dispatch } from '../../application/dispatch/dispatch.ts';
+import type { DispatchPorts } from '../../application/dispatch/object-dispatcher.ts';
 import { generationOf } from '../../application/generation.ts';
 import { isSluiceError } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -136,7 +138,7 @@ async function carryOutOrder(
     { store: ports.store, clock },
     signal,
   );
-  const stopAt = batches.lastStart(clock.now(), invocation.endsAt);
+  const stopAt = () => batches.lastStart(clock.now(), invocation.endsAt);
   const summary = await dispatch(
     { run, locations, stopAt, ...(after === undefined ? {} : { after }) },
     { pipeline, generation, build, where, signal },
@@ -155,7 +157,5 @@ async function carryOutOrder(
 
 function replyOf(run: string, generation: string, summary: DispatchSummary): DispatchReply {
   const { refused, rest, ...counts } = summary;
-  const byCode: Record<string, number> = {};
-  for (const { code } of refused) byCode[code] = (byCode[code] ?? 0) + 1;
-  return { run, generation, ...counts, refused: byCode, continues: rest !== null };
+  return { run, generation, ...counts, refused: refused.byCode, continues: rest !== null };
 }

@@ -49,14 +49,16 @@ async function reconcile(
   const balanced = balance.every((line) => line.balanced);
   if (flags.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ run: run.id, generation: run.generation, finished, complete, refused, balanced, balance, failed, unbalanced })}\n`,
+      `${JSON.stringify({ run: run.id, generation: run.generation, finished, complete, refused, balanced, balance, failed, unbalanced: unbalanced.first, unbalancedTotal: unbalanced.total })}\n`,
     );
   } else {
     process.stdout.write(
       `run ${run.id} of ${run.generation}\n${renderBalance(balance, terminalOf(process.stdout))}`,
     );
     process.stdout.write(`${completenessOf(finished, plannedComplete, refused)}\n`);
-    for (const object of unbalanced) process.stdout.write(`does not balance: ${object}\n`);
+    for (const object of unbalanced.first) process.stdout.write(`does not balance: ${object}\n`);
+    const unnamed = unbalanced.total - unbalanced.first.length;
+    if (unnamed > 0) process.stdout.write(`${unnamed} more objects do not balance\n`);
   }
   return complete && balanced ? exitCodes.ok : exitCodes.broken;
 }

@@ -265,10 +265,10 @@ function verdict(flags: Flags, outcome: RunOutcome): number {
   for (const error of findingErrors.slice(0, MAX_SAID)) say(`${error.code}: ${error.message}`);
   if (findingErrors.length > MAX_SAID)
     say(`${findingErrors.length - MAX_SAID} more groups have errors in their findings`);
-  for (const { code, object } of refused.slice(0, MAX_SAID))
+  for (const { code, object } of refused.first.slice(0, MAX_SAID))
     say(`${code}: left as it is: ${object.bucket}/${object.key}`);
-  if (refused.length > MAX_SAID) say(`${refused.length - MAX_SAID} more objects were left as they are`);
-  for (const code of new Set(refused.map((object) => object.code)))
+  if (refused.total > MAX_SAID) say(`${refused.total - MAX_SAID} more objects were left as they are`);
+  for (const code of Object.keys(refused.byCode) as (keyof typeof refused.byCode)[])
     sayWithoutSummary(`  ${errorCatalogue[code].remedy}`);
   if (report.failed.total > 0)
     sayWithoutSummary(`${report.failed.total} failures are open: ${listFailures(flags, outcome)}`);

@@ -1,0 +1,67 @@
+import type { LakeObject } from '../../domain/lake-object.ts';
+
+/** An object that was not taken on, and why. */
+export interface RefusedObject {
+  readonly object: LakeObject;
+  readonly code: 'E_OTHER_BUILD' | 'E_OBJECT_CHANGED';
+}
+
+/** Counted all, kept the first ones: there may be as many as there are objects. */
+export class RefusedObjects {
+  readonly first: RefusedObject[] = [];
+  readonly #byCode = new Map<RefusedObject['code'], number>();
+
+  add(refused: RefusedObject): void {
+    this.#byCode.set(refused.code, (this.#byCode.get(refused.code) ?? 0) + 1);
+    if (this.first.length < KEPT) this.first.push(refused);
+  }
+
+  get total(): number {
+    return [...this.#byCode.values()].reduce((total, many) => total + many, 0);
+  }
+
+  get byCode(): Readonly<Partial<Record<RefusedObject['code'], number>>> {
+    return Object.fromEntries(this.#byCode);
+  }
+}
+
+const KEPT = 100;
+
+export interface DispatchSummary {
+  /** Objects at the locations that `where` does not rule out by their path. */
+  objects: number;
+  prunedObjects: number;
+  /** Of these, complete already. */
+  completeObjects: number;
+  /** Of these, could not be opened here; each is an open failure. */
+  failedObjects: number;
+  readonly refused: RefusedObjects;
+  tasks: number;
+  /** Stored bytes of the objects. */
+  bytes: number;
+  /** Stored bytes of the objects that have sections to do. */
+  bytesToRead: number;
+  /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
+  rest: Rest | null;
+}
+
+/** Where a listing goes on: behind a key of the first location. */
+export interface Rest {
+  readonly locations: readonly string[];
+  readonly after?: string;
+}
+
+/** What a run plans that reads no objects, and what every other one starts from. */
+export function nothingDispatched(): DispatchSummary {
+  return {
+    objects: 0,
+    prunedObjects: 0,
+    completeObjects: 0,
+    failedObjects: 0,
+    refused: new RefusedObjects(),
+    tasks: 0,
+    bytes: 0,
+    bytesToRead: 0,
+    rest: null,
+  };
+}
