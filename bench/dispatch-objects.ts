@@ -153,7 +153,7 @@ async function order(
       `  CPU of the ${name}: ${(spentMs / 1_000).toFixed(1)} s, ${((spentMs * 1_000) / objects).toFixed(0)} µs an object`,
     );
   console.log(`  peak memory of the function: ${(sums.peakBytes / MIB).toFixed(0)} MiB`);
-  for (const [name, many] of [...aws.requests].sort())
+  for (const [name, many] of [...aws.requests].sort(([a], [b]) => (a < b ? -1 : 1)))
     console.log(`  requests ${name}: ${many}, ${perObject(many)} an object`);
   console.log(`  tasks: ${aws.tasks}`);
   console.log(

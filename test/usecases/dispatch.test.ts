@@ -130,9 +130,9 @@ describe('objects of one section', () => {
     expect(await process.dispatch()).toMatchObject({ objects: 3, failedObjects: 1, tasks: 2 });
     await process.drain();
     const failures = await failuresOf(world, process.generation.id);
-    expect(failures.map(({ code, state }) => [code, state]).sort()).toEqual([
-      ['E_FORMAT_UNKNOWN', 'open'],
-      ['E_OBJECT_EMPTY', 'open'],
+    expect(failures.map(({ code, state }) => `${code} ${state}`).sort()).toEqual([
+      'E_FORMAT_UNKNOWN open',
+      'E_OBJECT_EMPTY open',
     ]);
   });
 });
