@@ -44,7 +44,7 @@ export const parameters = {
   transformTimeout: 'seconds',
   analyzeConcurrency: 'batches at once',
   analyzeMemory: 'MiB',
-  reprocessAutomatic: '`true`: failures are redriven as they arrive',
+  reprocessAutomatic: '`true`: failures of other builds are redriven as they arrive',
   messageQueue: '`true`, `false`: a queue for messages from elsewhere',
   cache: '`serverless`, `nodes`, or rediss://… of one that is there',
   foreignStreams: 'ARNs of streams of somebody else, comma separated',

@@ -59,7 +59,10 @@ export interface AnalyzeSettings extends FunctionSettings {
 export interface ReprocessSettings extends FunctionSettings {
   /** Redrives at once, 2 to 1,000. Default 2. */
   readonly concurrency?: number;
-  /** Whether whatever arrives in the failure queue is redriven by itself. Default false: it waits until you say so. */
+  /**
+   * Whether what arrives in the failure queue is redriven by itself: failures of other builds than the one that is deployed, which would only fail
+   * its own again. Default false: it waits until you say so.
+   */
   readonly automatic?: boolean;
 }
 

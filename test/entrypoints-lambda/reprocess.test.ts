@@ -28,7 +28,7 @@ const rows: readonly TestRow[] = [
   { lane: 'B', delay: 8, fails: 'transform' },
 ];
 
-/** A world whose lake was run, with some rows that failed; its code is mended afterwards. */
+/** A world whose lake was run, with some rows that failed; its code is mended afterwards, by another build. */
 async function withFailures(
   of: readonly TestRow[] = rows,
 ): Promise<{ world: World; letters: readonly RoutedFailure[] }> {
@@ -37,7 +37,7 @@ async function withFailures(
   await world.dispatch()({ prefix: 's3://lake/', run: 'run-1' }, world.context());
   await world.drain();
   const letters = [...world.router.failures].filter(({ route }) => route === 'dead-letter');
-  (world as { pipeline: World['pipeline'] }).pipeline = testPipeline({ mended: true });
+  Object.assign(world, { pipeline: testPipeline({ mended: true }), build: 'build-2' });
   return { world, letters };
 }
 
@@ -84,6 +84,39 @@ describe('the failure queue', () => {
     await world.drain();
     const [object] = await collect(world.store.objects({ generation: 'lanes@1' }, unstopped));
     expect(object).toMatchObject({ applied: 4 });
+  });
+
+  it('does not give a build what it has failed itself: nothing goes round for ever', async () => {
+    const { world, letters } = await withFailures();
+    Object.assign(world, { pipeline: testPipeline() });
+    const waiting = [...letters];
+    let rounds = 0;
+    while (waiting.length > 0) {
+      rounds++;
+      const known = world.router.failures.length;
+      const event = sqsEvent(ARNS.failures, bodies(waiting.splice(0)));
+      expect(failedItems(await world.reprocess()(event, world.context()))).toEqual([]);
+      await world.drain();
+      // As the stack has it: what analyze routes is in the failure queue.
+      waiting.push(...world.router.failures.slice(known));
+      if (rounds > 5) throw new Error('it goes on for ever');
+    }
+    expect(rounds).toBe(2);
+    const open = await collect(world.store.failures({ state: 'open' }, unstopped));
+    expect(open.map(({ attempts, build }) => ({ attempts, build }))).toEqual(
+      letters.map(() => ({ attempts: 2, build: 'build-2' })),
+    );
+    // Who asks for it gets it.
+    expect(await world.reprocess()({}, world.context())).toMatchObject({ redriven: 3 });
+  });
+
+  it('does not give away a failure whose copy is ahead of the frame that fails it again', async () => {
+    const { world, letters } = await withFailures();
+    const again = letters.map((letter) => ({ ...letter, build: world.build }));
+    const before = world.records().length;
+    const reply = await world.reprocess()(sqsEvent(ARNS.failures, bodies(again)), world.context());
+    expect(failedItems(reply)).toEqual([]);
+    expect(world.records()).toHaveLength(before);
   });
 
   it('gets all of them back where they cannot be put', async () => {

@@ -5,6 +5,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { RoutedFailure } from '../../domain/ports/error-router.ts';
 import type { FailureRecord, ResultStore } from '../../domain/ports/result-store.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
+import { isRedrivenUnasked } from '../../domain/routing.ts';
 import type { Task } from '../../domain/section.ts';
 import {
   isObject,
@@ -109,7 +110,7 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
       if (isObject(value) && 'failure' in value) {
         const found = await openFailure(ports.letters.failure(text), call);
         if (found === 'unknown') return false;
-        if (found !== 'closed') failures.set(record, found);
+        if (found !== 'settled') failures.set(record, found);
         return true;
       }
       if (isObject(value) && 'sections' in value) {
@@ -125,22 +126,35 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
   return sqsResponse([...failed, ...(await redriveMessages(failures, call))]);
 }
 
-/** @returns `unknown` where it is not open yet: the frame that opens it is on its way, after the copy that lies here */
+/**
+ * @returns `unknown` where it is not open yet: the frame that opens it is on its way, after the copy that lies here; `settled` where it
+ *   is closed, or waits for another build
+ */
 async function openFailure(
-  { generation, failure }: RoutedFailure,
-  { pipeline, invocation, ports }: ReprocessCall,
-): Promise<FailureRecord | 'closed' | 'unknown'> {
+  { generation, build: failedBy, failure }: RoutedFailure,
+  { pipeline, build, invocation, ports }: ReprocessCall,
+): Promise<FailureRecord | 'settled' | 'unknown'> {
   const own = `${pipeline.name}@${pipeline.version}`;
   if (generation !== own && !generation.startsWith(`${own}?`)) {
     throw new DomainError(`a failure is of ${generation}, and this function belongs to ${own}`, {
       code: 'E_EVENT',
     });
   }
+  // The copy comes before its frame: what the store still says may be older.
+  if (failedBy === build) return leftOpen(failure.id, invocation);
   const query = { generation, id: failure.id, limit: 1 };
-  for await (const record of ports.store.failures(query, invocation.signal))
-    return record.state === 'open' ? record : 'closed';
+  for await (const record of ports.store.failures(query, invocation.signal)) {
+    if (record.state === 'closed') return 'settled';
+    return isRedrivenUnasked(record, build) ? record : leftOpen(failure.id, invocation);
+  }
   invocation.log.info({ failure: failure.id }, 'the failure is not open yet: its message comes again');
   return 'unknown';
+}
+
+/** Whoever deploys mended code redrives it by a direct call. */
+function leftOpen(failure: string, { log }: Invocation): 'settled' {
+  log.info({ failure }, 'the failure stays open: this build would only fail it again');
+  return 'settled';
 }
 
 /** @returns the messages that are to come again */
