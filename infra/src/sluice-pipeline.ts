@@ -136,7 +136,8 @@ export class SluicePipeline extends Construct {
       });
     const inside =
       foundation === null ? null : { network: foundation.network, groups: [foundation.network.clients] };
-    const dispatch = make('dispatch', withResults, inside);
+    const lake = props.lakes.map(({ bucketName, prefix = '' }) => `s3://${bucketName}/${prefix}`);
+    const dispatch = make('dispatch', { ...withResults, SLUICE_LAKE: lake.join(',') }, inside);
     const transform = make(
       'transform',
       cache === null ? common : { ...common, SLUICE_REDIS_URL: cache.url },

@@ -49,7 +49,8 @@ describe('the functions', () => {
     ];
     const database = ['NODE_EXTRA_CA_CERTS', 'SLUICE_DATABASE_CONNECTIONS', 'SLUICE_DATABASE_URL'];
     expect(environment('transform')).toEqual([...common, 'SLUICE_REDIS_URL'].sort());
-    for (const name of ['dispatch', 'analyze', 'reprocess'])
+    expect(environment('dispatch')).toEqual([...common, ...database, 'SLUICE_LAKE'].sort());
+    for (const name of ['analyze', 'reprocess'])
       expect(environment(name)).toEqual([...common, ...database].sort());
   });
 

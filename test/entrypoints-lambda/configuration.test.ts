@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   databaseSettings,
   failureSettings,
+  lakePlaces,
   lakeSettings,
   messageSettings,
   readSettings,
@@ -38,6 +39,14 @@ describe('the environment', () => {
       tasks: sound.SLUICE_TASK_QUEUE_URL,
       messages: { messageQueueUrl: undefined, redisUrl: undefined },
     });
+  });
+
+  it('says where the lake is, in any number of places', () => {
+    const places = (SLUICE_LAKE: string) => readSettings({ SLUICE_LAKE }, lakePlaces);
+    expect(places('')).toEqual([]);
+    expect(places('s3://lake/flights/, s3://other/')).toEqual(['s3://lake/flights/', 's3://other/']);
+    for (const wrong of ['lake/flights/', 's3://lake', 's3://lake/,x'])
+      expect(() => places(wrong)).toThrow(/SLUICE_LAKE is no list/);
   });
 
   it('that is wrong is told in one error that names all of it, and no secret', () => {

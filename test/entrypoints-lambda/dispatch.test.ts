@@ -54,9 +54,9 @@ describe('new objects', () => {
   });
 
   it('come from notifications of S3, with their keys decoded', async () => {
-    const keys = ['a b+c.jsonl', 'ü/line\nend.jsonl', '../up.jsonl'];
+    const keys = ['a b+c.jsonl', 'ü/line\nend.jsonl', 'up../a.jsonl'];
     const world = newWorld(keys);
-    const event = s3Notification('lake', 'a+b%2Bc.jsonl', '%C3%BC/line%0Aend.jsonl', '..%2Fup.jsonl');
+    const event = s3Notification('lake', 'a+b%2Bc.jsonl', '%C3%BC/line%0Aend.jsonl', 'up..%2Fa.jsonl');
     expect(failedItems(await world.dispatch()(sqsEvent(ARNS.dispatch, [event]), world.context()))).toEqual(
       [],
     );
@@ -105,6 +105,24 @@ describe('new objects', () => {
     expect(failedItems(reply)).toEqual([]);
     expect(await plannedKeys(world)).toEqual([]);
   });
+});
+
+it('what a listing hides is no new object, and what it shows is one', async () => {
+  const shown = ['day=1/a.jsonl', '_days/day=2/b.jsonl'];
+  const hidden = [
+    'day=1/_temporary/0/part-0.jsonl',
+    'day=1/_SUCCESS',
+    'day=1/.part-0.jsonl.crc',
+    '.staging/a.jsonl',
+    '_other/a.jsonl',
+    '_days/_temporary/b.jsonl',
+    'day=1_$folder$',
+    'day=1/',
+  ];
+  const world = newWorld([...shown, ...hidden]);
+  const events = [...shown, ...hidden].map((key) => objectCreated('lake', key));
+  expect(failedItems(await world.dispatch()(sqsEvent(ARNS.dispatch, events), world.context()))).toEqual([]);
+  expect((await plannedKeys(world)).toSorted()).toEqual(shown.toSorted());
 });
 
 describe('a batch', () => {

@@ -10,8 +10,10 @@ import { InMemoryResultStore } from '../../src/adapters/inmemory/result-store.ts
 import { InMemoryStream, type StreamRecord } from '../../src/adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../src/adapters/inmemory/task-queue.ts';
 import { readFailureMessage } from '../../src/adapters/aws/failure-message.ts';
+import { isListed } from '../../src/adapters/aws/locations.ts';
 import { messageLineOfBody, taskOfBody } from '../../src/adapters/aws/sqs-message.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';
+import type { ObjectName } from '../../src/domain/lake-object.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { ObjectSource } from '../../src/domain/ports/object-source.ts';
 import type { ResultStore } from '../../src/domain/ports/result-store.ts';
@@ -154,6 +156,7 @@ export class World {
     const { source, store, queue: tasks, router, random } = this;
     return {
       source,
+      isOfLake: (name: ObjectName) => isListed(name, ['s3://lake/_days/']),
       store: store as ResultStore,
       tasks,
       router,

@@ -3,6 +3,7 @@ import { dispatch } from '../../application/dispatch/dispatch.ts';
 import type { DispatchPorts } from '../../application/dispatch/object-dispatcher.ts';
 import { generationOf } from '../../application/generation.ts';
 import { isSluiceError } from '../../domain/errors.ts';
+import type { ObjectName } from '../../domain/lake-object.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import { sqsRecordsOf, type LambdaHandler } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
@@ -24,6 +25,8 @@ export interface OrderQueue {
 /** What the container has; clock, log and counters are an invocation's. */
 export interface DispatchFunctionPorts extends Omit<DispatchPorts, 'clock' | 'log' | 'metrics'> {
   readonly orders: OrderQueue;
+  /** Whether a listing of the lake would show an object that arrived; what writers leave beside the data is none of it. */
+  readonly isOfLake: (name: ObjectName) => boolean;
 }
 
 /** What a direct call is told. */
@@ -100,8 +103,10 @@ async function carryOut(
   }
   const replies: DispatchReply[] = [];
   for (const object of created) {
-    // It says that there is a folder, and holds nothing; as a place it would be all that lies in it.
-    if (object.key.endsWith('/')) continue;
+    if (!call.ports.isOfLake(object)) {
+      call.invocation.log.debug({ object: locationOf(object) }, 'the object is none of the lake');
+      continue;
+    }
     const reply = await dispatchArrival(locationOf(object), call);
     if (reply !== null) replies.push(reply);
   }
