@@ -82,6 +82,27 @@ describe('new objects', () => {
     ]);
   });
 
+  it('are named exactly: neither a pattern nor a folder is made of a key', async () => {
+    const world = newWorld(['data/a.jsonl', 'day=*/b.jsonl', 'day=1/b.jsonl', 'x{1,2}[3]?.jsonl']);
+    const { source } = world;
+    const listed: string[] = [];
+    // As S3 reads places: `*` is a pattern, and what is no object may be a folder.
+    const list: typeof source.list = (location, signal, after) => {
+      listed.push(location);
+      return source.list(location, signal, after);
+    };
+    const events = ['data', 'data/', 'day=*/b.jsonl', 'x{1,2}[3]?.jsonl'].map((key) =>
+      objectCreated('lake', key),
+    );
+    const reply = await world.dispatch({ source: { ...source, list } })(
+      sqsEvent(ARNS.dispatch, events),
+      world.context(),
+    );
+    expect(failedItems(reply)).toEqual([]);
+    expect(listed).toEqual([]);
+    expect((await plannedKeys(world)).toSorted()).toEqual(['day=*/b.jsonl', 'x{1,2}[3]?.jsonl']);
+  });
+
   it.each([
     ['the test of S3', { Service: 'Amazon S3', Event: 's3:TestEvent', Bucket: 'lake' }],
     ['a removal, by EventBridge', { source: 'aws.s3', 'detail-type': 'Object Deleted', detail: {} }],

@@ -3,7 +3,7 @@ import { dispatch } from '../../application/dispatch/dispatch.ts';
 import type { DispatchPorts } from '../../application/dispatch/object-dispatcher.ts';
 import { generationOf } from '../../application/generation.ts';
 import { isSluiceError } from '../../domain/errors.ts';
-import type { ObjectName } from '../../domain/lake-object.ts';
+import type { LakeObject, ObjectName } from '../../domain/lake-object.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import { sqsRecordsOf, type LambdaHandler } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
@@ -102,37 +102,42 @@ async function carryOut(
     return carryOutOrder({ ...order, run: order.run ?? call.ports.random.id() }, 'order', call);
   }
   const replies: DispatchReply[] = [];
-  for (const object of created) {
-    if (!call.ports.isOfLake(object)) {
-      call.invocation.log.debug({ object: locationOf(object) }, 'the object is none of the lake');
-      continue;
-    }
-    const reply = await dispatchArrival(locationOf(object), call);
-    if (reply !== null) replies.push(reply);
+  for (const name of created) {
+    const object = await arrived(name, call);
+    if (object !== null) replies.push(await dispatchArrival(object, call));
   }
   return replies;
 }
 
-async function dispatchArrival(location: string, call: DispatchCall): Promise<DispatchReply | null> {
-  const { clock, invocation, pipeline } = call;
-  const run = dailyRun(generationOf(pipeline, undefined).id, 'arrivals', clock.now());
-  const order = { locations: [location], run, after: undefined, where: undefined };
+/** `null`: it is none of the lake, or gone again. */
+async function arrived(name: ObjectName, { invocation, ports }: DispatchCall): Promise<LakeObject | null> {
+  const { log, signal } = invocation;
+  if (!ports.isOfLake(name)) {
+    log.debug({ object: locationOf(name) }, 'the object is none of the lake');
+    return null;
+  }
   try {
-    return await carryOutOrder(order, 'arrivals', call);
+    return await ports.source.stat(name, signal);
   } catch (thrown) {
     if (!isSluiceError(thrown) || thrown.code !== 'E_OBJECT_NOT_FOUND') throw thrown;
-    invocation.log.warn({ object: location }, 'the object is gone: it was removed since it was created');
+    log.warn({ object: locationOf(name) }, 'the object is gone: it was removed since it was created');
     return null;
   }
 }
 
+function dispatchArrival(object: LakeObject, call: DispatchCall): Promise<DispatchReply> {
+  const run = dailyRun(generationOf(call.pipeline, undefined).id, 'arrivals', call.clock.now());
+  const order = { locations: [], objects: [object], run, after: undefined, where: undefined };
+  return carryOutOrder(order, 'arrivals', call);
+}
+
 async function carryOutOrder(
-  order: Order & { readonly run: string },
+  order: Order & { readonly run: string; readonly objects?: readonly LakeObject[] },
   kind: RunKind,
   { pipeline, build, clock, batches, invocation, ports }: DispatchCall,
 ): Promise<DispatchReply> {
   const { signal, metrics } = invocation;
-  const { run, locations, after, where } = order;
+  const { run, locations, objects = [], after, where } = order;
   const log = withFields(invocation.log, { run });
   const generation = generationOf(pipeline, where);
   await ports.store.declare(generation, signal);
@@ -145,7 +150,7 @@ async function carryOutOrder(
   );
   const stopAt = () => batches.lastStart(clock.now(), invocation.endsAt);
   const summary = await dispatch(
-    { run, locations, stopAt, ...(after === undefined ? {} : { after }) },
+    { run, locations, objects, stopAt, ...(after === undefined ? {} : { after }) },
     { pipeline, generation, build, where, signal },
     { ...ports, clock, log, metrics },
     batches.laps(clock),
