@@ -163,6 +163,16 @@ describe('a batch', () => {
     expect((await plannedKeys(world)).toSorted()).toEqual(['a.jsonl', 'b.jsonl']);
   });
 
+  it('of objects, some of which have no key, dispatches the others and tells of each', async () => {
+    const world = newWorld(['a.jsonl', 'b.jsonl']);
+    const event = s3Notification('lake', 'bad%ZZ', 'a.jsonl', '%FF', 'b.jsonl');
+    const reply = await world.dispatch()(sqsEvent(ARNS.dispatch, [event]), world.context());
+    expect(failedItems(reply)).toEqual(['message-0']);
+    expect((await plannedKeys(world)).toSorted()).toEqual(['a.jsonl', 'b.jsonl']);
+    const told = world.log.lines.filter(({ fields }) => fields['code'] === 'E_OBJECT_KEY');
+    expect(told.map(({ message }) => /"(.*)"/.exec(message)?.[1]).toSorted()).toEqual(['%FF', 'bad%ZZ']);
+  });
+
   it('gives back what there is no time for', async () => {
     const world = newWorld(['a.jsonl', 'b.jsonl']);
     const reply = await world.dispatch({ tasks: slowTasks(world, 50_000) })(

@@ -8,7 +8,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import { sqsRecordsOf, type LambdaHandler } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
 import { withFields, type Invocation } from './invocation.ts';
-import { createdObjectsOf } from './object-events.ts';
+import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { locationOf, orderData, parseOrder, type Order } from './order.ts';
 import { sqsResponse } from './partial-response.ts';
 import { beginRun, dailyRun, type RunKind } from './runs.ts';
@@ -102,10 +102,11 @@ async function carryOut(
     return carryOutOrder({ ...order, run: order.run ?? call.ports.random.id() }, 'order', call);
   }
   const replies: DispatchReply[] = [];
-  for (const name of created) {
+  for (const name of created.names) {
     const object = await arrived(name, call);
     if (object !== null) replies.push(await dispatchArrival(object, call));
   }
+  refuseFaults(created, call.invocation.log);
   return replies;
 }
 

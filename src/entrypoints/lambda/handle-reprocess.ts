@@ -17,7 +17,7 @@ import {
 import { createFunction, type Surroundings } from './handler.ts';
 import { withFields, type Invocation } from './invocation.ts';
 import { readWhole } from './kept-bundles.ts';
-import { createdObjectsOf } from './object-events.ts';
+import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { sqsResponse } from './partial-response.ts';
 import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
 import { beginRun, dailyRun } from './runs.ts';
@@ -272,7 +272,7 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
   if (created === null) return null;
   let sent = 0;
   let lost = 0;
-  for (const name of created) {
+  for (const name of created.names) {
     const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
     const kept = undeliveredOf(JSON.parse(Buffer.from(bytes).toString('utf8')));
     if (kept === null) {
@@ -284,6 +284,7 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
     sent += again.sent;
     lost += again.lost;
   }
+  refuseFaults(created, log);
   log.info({ sent, lost }, 'put undelivered records into the stream again');
   return { sent, lost };
 }
