@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { failureMessage } from '../../src/adapters/aws/failure-message.ts';
@@ -143,6 +144,25 @@ describe('the failure queue', () => {
     ]);
     const reply = await world.reprocess()(event, world.context());
     expect(failedItems(reply)).toEqual(['message-0', 'message-1', 'message-2']);
+  });
+
+  it('never quotes what it cannot read', async () => {
+    const { world } = await withFailures();
+    const key = 'aws/lambda/garbled';
+    world.lake.put({ bucket: STATE_BUCKET, key }, 'secret row');
+    const event = sqsEvent(ARNS.failures, [
+      'secret row',
+      '{"failure": secret row',
+      objectCreated(STATE_BUCKET, key),
+      { KinesisBatchInfo: { ...word([], false).KinesisBatchInfo }, payload: 'secret row' },
+    ]);
+    const reply = await world.reprocess()(event, world.context());
+    expect(failedItems(reply)).toEqual(['message-0', 'message-1', 'message-2', 'message-3']);
+    const errors = world.log.lines.filter(({ level }) => level === 'error');
+    expect(errors.map(({ fields }) => fields['code'])).toEqual(failedItems(reply).map(() => 'E_EVENT'));
+    for (const { fields, message } of errors) {
+      expect(inspect([fields, message], { depth: 9 })).not.toContain('secret');
+    }
   });
 
   it('property: whatever each message is, exactly what is not done comes back', async () => {

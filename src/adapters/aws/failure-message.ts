@@ -3,6 +3,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import { ledgerFields } from '../../domain/ledger-line.ts';
 import type { RoutedFailure } from '../../domain/ports/error-router.ts';
+import { jsonOf } from './json-text.ts';
 import { queueJson, type QueueMessage } from './sqs-batch.ts';
 
 /** What tells a failure from whatever else may lie in a queue. */
@@ -27,12 +28,7 @@ export function failureMessage(routed: RoutedFailure): QueueMessage {
  * @throws DomainError `E_EVENT` where it is something else
  */
 export function readFailureMessage(body: string): RoutedFailure {
-  let message: unknown;
-  try {
-    message = JSON.parse(body);
-  } catch (cause) {
-    throw notAFailure(cause);
-  }
+  const message = jsonOf(body, notAFailure);
   if (typeof message !== 'object' || message === null || !('kind' in message) || message.kind !== KIND)
     throw notAFailure();
   const { kind: _kind, ...routed } = message as { kind: string } & Omit<RoutedFailure, 'failure'> & {
@@ -85,9 +81,6 @@ function attributeText(value: string): string {
   return encodeURI(value.slice(0, MAX_ATTRIBUTE_LENGTH / 4).toWellFormed()).slice(0, MAX_ATTRIBUTE_LENGTH);
 }
 
-function notAFailure(cause?: unknown): DomainError {
-  return new DomainError('A message of the failure queue is no failure of ours', {
-    code: 'E_EVENT',
-    cause,
-  });
+function notAFailure(): DomainError {
+  return new DomainError('A message of the failure queue is no failure of ours', { code: 'E_EVENT' });
 }

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { jsonOf } from '../../adapters/aws/json-text.ts';
 import { redrive, type RedrivePorts, type RedriveSummary } from '../../application/reprocess/redrive.ts';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -14,10 +15,12 @@ import {
   type PartialResponse,
   type SqsRecord,
 } from './events.ts';
+import { wrong } from './fields.ts';
 import { createFunction, type Surroundings } from './handler.ts';
 import { withFields, type Invocation } from './invocation.ts';
 import { readWhole } from './kept-bundles.ts';
 import { createdObjectsOf, refuseFaults } from './object-events.ts';
+import { locationOf } from './order.ts';
 import { sqsResponse } from './partial-response.ts';
 import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
 import { beginRun, dailyRun } from './runs.ts';
@@ -106,7 +109,7 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
     () => isLate(call),
     async (record) => {
       const text = await ports.letters.read(record.body, signal);
-      const value: unknown = JSON.parse(text);
+      const value = jsonOf(text, () => wrong('the message', 'is no JSON'));
       if (isObject(value) && 'failure' in value) {
         const found = await openFailure(ports.letters.failure(text), call);
         if (found === 'unknown') return false;
@@ -274,12 +277,9 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
   let lost = 0;
   for (const name of created.names) {
     const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
-    const kept = undeliveredOf(JSON.parse(Buffer.from(bytes).toString('utf8')));
-    if (kept === null) {
-      throw new DomainError(`s3://${name.bucket}/${name.key} is no word of an on-failure destination`, {
-        code: 'E_EVENT',
-      });
-    }
+    const refusal = () => wrong(locationOf(name), 'is no word of an on-failure destination');
+    const kept = undeliveredOf(jsonOf(Buffer.from(bytes).toString('utf8'), refusal));
+    if (kept === null) throw refusal();
     const again = await putAgain(kept, build, endsAt, putPorts);
     sent += again.sent;
     lost += again.lost;

@@ -1,9 +1,11 @@
 import { Buffer } from 'node:buffer';
+import { jsonOf } from '../../adapters/aws/json-text.ts';
 import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { FrameSender, type FrameSenderOptions } from '../../application/frames/frame-sender.ts';
 import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { PackedFrame } from '../../domain/frame.ts';
 import type { Log } from '../../domain/ports/ambient.ts';
+import { wrong } from './fields.ts';
 import { isObject, kinesisRecordsOf, resourceName } from './events.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 
@@ -33,7 +35,10 @@ export function undeliveredOf(value: unknown): Undelivered | null {
 }
 
 function dataOf(payload: unknown): readonly Uint8Array[] | null {
-  const event: unknown = typeof payload === 'string' ? JSON.parse(payload) : payload;
+  const event =
+    typeof payload === 'string'
+      ? jsonOf(payload, () => wrong('the payload of an on-failure destination', 'is no JSON'))
+      : payload;
   const records = kinesisRecordsOf(event);
   return records?.map(({ kinesis }) => Buffer.from(kinesis.data, 'base64')) ?? null;
 }
