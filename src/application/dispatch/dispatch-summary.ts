@@ -41,7 +41,7 @@ export interface DispatchSummary {
   bytes: number;
   /** Stored bytes of the objects that have sections to do. */
   bytesToRead: number;
-  /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
+  /** What is left where it became late before the listing's end: the request that goes on there. */
   rest: Rest | null;
 }
 

@@ -12,10 +12,10 @@ export interface DispatchRequest {
   /** Only keys of the first location that come after this one: see `DispatchSummary.rest`. */
   readonly after?: string;
   /**
-   * Milliseconds since 1970 after which no further step is begun (some objects to open, or many that need not be); default: none. Asked
-   * anew before each, because how long steps take shows in the first ones.
+   * Asked before each step but the first (some objects to open, or many that need not be): whether there is no time left for it. Default:
+   * there is.
    */
-  readonly stopAt?: () => number;
+  readonly isLate?: () => boolean;
   /** Sections in one task at most. Default 4. */
   readonly sectionsPerTask?: number;
 }
@@ -45,8 +45,7 @@ export async function dispatch(
   const summary = nothingDispatched();
   await ports.store.declare(context.generation, context.signal);
   const dispatcher = new ObjectDispatcher(request, context, ports, summary);
-  const { stopAt } = request;
-  const isLate = () => stopAt !== undefined && ports.clock.now() >= stopAt();
+  const isLate = () => request.isLate?.() === true;
   const goesOn = () => {
     report(summary);
     return !isLate();

@@ -135,8 +135,9 @@ function dispatchArrival(object: LakeObject, call: DispatchCall): Promise<Dispat
 async function carryOutOrder(
   order: Order & { readonly run: string; readonly objects?: readonly LakeObject[] },
   kind: RunKind,
-  { pipeline, build, clock, batches, invocation, ports }: DispatchCall,
+  call: DispatchCall,
 ): Promise<DispatchReply> {
+  const { pipeline, build, clock, batches, invocation, ports } = call;
   const { signal, metrics } = invocation;
   const { run, locations, objects = [], after, where } = order;
   const log = withFields(invocation.log, { run });
@@ -149,9 +150,8 @@ async function carryOutOrder(
     { store: ports.store, clock },
     signal,
   );
-  const stopAt = () => batches.lastStart(clock.now(), invocation.endsAt);
   const summary = await dispatch(
-    { run, locations, objects, stopAt, ...(after === undefined ? {} : { after }) },
+    { run, locations, objects, isLate: () => isLate(call), ...(after === undefined ? {} : { after }) },
     { pipeline, generation, build, where, signal },
     { ...ports, clock, log, metrics },
     batches.laps(clock),

@@ -29,6 +29,9 @@ import { takeMessages } from './take-messages.ts';
 /** A claim outlives the invocation that made it, or two would work on one message; in milliseconds. */
 const MIN_LEASE_MS = 10_000;
 
+/** What is unsent so long before the end of the invocation, in milliseconds, is handed on; never more than an eighth of the time that there is. */
+const HAND_ON_MS = 500;
+
 /** What the queues' messages and somebody else's records hold. */
 export interface Arrivals {
   /** @throws DomainError `E_TASK_INVALID` */
@@ -92,6 +95,11 @@ interface TransformCall {
   readonly context: LambdaContext;
 }
 
+/** By the sections of this very invocation, too: the first of a container tells how long the second may take. */
+function isLate({ clock, sections, invocation }: TransformCall): boolean {
+  return clock.now() >= sections.lastStart(clock.now(), invocation.endsAt);
+}
+
 async function queueEvent(records: readonly SqsRecord[], call: TransformCall): Promise<PartialResponse> {
   const { queues } = call.ports;
   const name = resourceName((records[0] as SqsRecord).eventSourceARN);
@@ -103,15 +111,19 @@ async function queueEvent(records: readonly SqsRecord[], call: TransformCall): P
 }
 
 async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Promise<PartialResponse> {
-  const { clock, sections, invocation, ports } = call;
-  const isLate = () => clock.now() >= sections.lastStart(clock.now(), invocation.endsAt);
-  const failed = await takeMessages(records, invocation, isLate, async (record) => {
-    const task = await ports.arrivals.task(record.body, invocation.signal);
-    if (task.build !== call.build)
-      return ports.kept.handle(task.build, record, call.context, invocation.signal);
-    await transformOne(task, call);
-    return true;
-  });
+  const { invocation, ports } = call;
+  const failed = await takeMessages(
+    records,
+    invocation,
+    () => isLate(call),
+    async (record) => {
+      const task = await ports.arrivals.task(record.body, invocation.signal);
+      if (task.build !== call.build)
+        return ports.kept.handle(task.build, record, call.context, invocation.signal);
+      await transformOne(task, call);
+      return true;
+    },
+  );
   return sqsResponse(failed);
 }
 
@@ -127,9 +139,13 @@ async function transformOne(task: Task, call: TransformCall): Promise<void> {
       invocation.metrics.add(counter, value);
     },
   };
-  const stopAt = sections.lastStart(clock.now(), invocation.endsAt);
-  const deadline = invocation.endsAt;
-  await transformTask(task, { pipeline, build, stopAt, deadline, signal }, { ...ports, clock, log, metrics });
+  const left = invocation.endsAt - clock.now();
+  const deadline = invocation.endsAt - Math.min(HAND_ON_MS, left / 8);
+  await transformTask(
+    task,
+    { pipeline, build, isLate: () => isLate(call), deadline, signal },
+    { ...ports, clock, log, metrics },
+  );
 }
 
 async function messageEvent(
