@@ -365,6 +365,29 @@ describe('the message queue', () => {
     expect(failedItems(reply)).toEqual(['message-0', 'message-1']);
   });
 
+  it('is taken in slices: what there is no time for comes back, and nothing else', async () => {
+    const world = new World(keyed());
+    const slow: RecordSink = {
+      capabilities: world.stream.capabilities,
+      put: async (records, signal) => {
+        await world.clock.advance(10_000);
+        return world.stream.put(records, signal);
+      },
+    };
+    const bodies = Array.from({ length: 2_000 }, (_, id) => ({ id: `k${id}`, lane: 'A', delay: 1 }));
+    const transform = world.transform({ sink: slow as never });
+    const reply = await transform(sqsEvent(ARNS.messages, bodies), world.context(36_000));
+    // A slice of 500 is a put of four partitions, 10 s: after three of them 5 s are left, without the margin.
+    const back = failedItems(reply);
+    expect(back).toHaveLength(500);
+    expect(back[0]).toBe('message-1500');
+    expect((await entriesOf(world)).length).toBe(1_500);
+    const { Records } = sqsEvent(ARNS.messages, bodies);
+    const again = Records.filter(({ messageId }) => back.includes(messageId));
+    expect(failedItems(await world.transform()({ Records: again }, world.context()))).toEqual([]);
+    expect(new Set((await entriesOf(world)).map(({ key }) => key)).size).toBe(2_000);
+  });
+
   it('belongs to one run a day', async () => {
     const world = new World(keyed());
     const transform = world.transform();

@@ -59,6 +59,7 @@ export function transformFunction(
 ): LambdaHandler {
   const generation = generationOf(pipeline, undefined).id;
   const sections = new StepTimes();
+  const slices = new StepTimes();
   return createFunction({
     name: 'transform',
     surroundings,
@@ -70,6 +71,7 @@ export function transformFunction(
         generation,
         clock: surroundings.clock,
         sections,
+        slices,
         invocation,
         ports,
         context,
@@ -90,6 +92,8 @@ interface TransformCall {
   readonly clock: Surroundings['clock'];
   /** How long sections took lately. */
   readonly sections: StepTimes;
+  /** How long slices of messages from elsewhere took lately. */
+  readonly slices: StepTimes;
   readonly invocation: Invocation;
   readonly ports: TransformFunctionPorts;
   readonly context: LambdaContext;
@@ -199,7 +203,7 @@ async function ingestInto<R>(
   source: string,
   call: TransformCall,
 ): Promise<readonly R[]> {
-  const { pipeline, build, generation, clock, invocation, ports } = call;
+  const { pipeline, build, generation, clock, slices, invocation, ports } = call;
   const { dedup } = ports;
   if (dedup === null) {
     throw new InfrastructureError('messages from elsewhere come in, and SLUICE_REDIS_URL is not set', {
@@ -210,8 +214,10 @@ async function ingestInto<R>(
   const run = dailyRun(generation, 'messages', clock.now(), source);
   const log = withFields(invocation.log, { run });
   const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());
+  const isLate = () => clock.now() >= slices.lastStart(clock.now(), deadline);
   return ingestArrived(
     arriving,
+    { isLate, onDone: slices.laps(clock) },
     { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal },
     { ...ports, dedup, clock, log, metrics },
   );
