@@ -64,6 +64,11 @@ export interface ReprocessSettings extends FunctionSettings {
    * its own again. Default false: it waits until you say so.
    */
   readonly automatic?: boolean;
+  /**
+   * Failures and undelivered records that one container sends again a second, where an event asked for it; a direct call says its own rate. A batch
+   * of analyze has to fit into the timeout at it. Default: as fast as it goes.
+   */
+  readonly rate?: number;
 }
 
 export interface StreamSettings {

@@ -146,7 +146,12 @@ export class SluicePipeline extends Construct {
     );
     // A stream's mapping has no cap of its own: the reserved concurrency is what keeps the connections in their budget.
     const analyze = make('analyze', withResults, inside, settings.analyzeConcurrency);
-    const reprocess = make('reprocess', withResults, inside);
+    const rate = settings.reprocessRate;
+    const reprocess = make(
+      'reprocess',
+      rate === null ? withResults : { ...withResults, SLUICE_REPROCESS_RATE: String(rate) },
+      inside,
+    );
     this.functions = { dispatch, transform, analyze, reprocess };
 
     const mappings = this.#map(props, settings);

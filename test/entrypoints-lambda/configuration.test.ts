@@ -6,6 +6,7 @@ import {
   lakeSettings,
   messageSettings,
   readSettings,
+  reprocessRate,
   resultsSettings,
   streamSettings,
   taskQueueUrl,
@@ -47,6 +48,14 @@ describe('the environment', () => {
     expect(places('s3://lake/flights/, s3://other/')).toEqual(['s3://lake/flights/', 's3://other/']);
     for (const wrong of ['lake/flights/', 's3://lake', 's3://lake/,x'])
       expect(() => places(wrong)).toThrow(/SLUICE_LAKE is no list/);
+  });
+
+  it('limits what events send again, where it is told to', () => {
+    const rate = (SLUICE_REPROCESS_RATE: string) => readSettings({ SLUICE_REPROCESS_RATE }, reprocessRate);
+    expect(rate('')).toBe(Number.POSITIVE_INFINITY);
+    expect(rate('50')).toBe(50);
+    for (const wrong of ['0', '-1', '1.5', 'fast'])
+      expect(() => rate(wrong)).toThrow(/SLUICE_REPROCESS_RATE/);
   });
 
   it('that is wrong is told in one error that names all of it, and no secret', () => {

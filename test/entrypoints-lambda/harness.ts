@@ -24,6 +24,7 @@ import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess
 import { transformFunction } from '../../src/entrypoints/lambda/handle-transform.ts';
 import type { FunctionName, Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
+import { Pace } from '../../src/entrypoints/lambda/pace.ts';
 import type { ShardRange } from '../../src/entrypoints/lambda/undelivered.ts';
 import { definePipeline } from '../../src/domain/pipeline.ts';
 import { count, sum } from '../../src/domain/measure.ts';
@@ -209,6 +210,7 @@ export class World {
       sink,
       claims: noClaims,
       kept: this.kept('analyze'),
+      pace: new Pace(Number.POSITIVE_INFINITY, this.clock),
       streamName: 'frames',
       readShard: async function* ({ from }: ShardRange) {
         for (const data of shards.get(from) ?? []) yield [{ data }];

@@ -6,6 +6,7 @@ import type { StreamRecord } from '../../src/adapters/inmemory/stream.ts';
 import { InfrastructureError } from '../../src/domain/errors.ts';
 import type { RoutedFailure } from '../../src/domain/ports/error-router.ts';
 import { collect } from '../../src/testing/harness.ts';
+import { Pace } from '../../src/entrypoints/lambda/pace.ts';
 import {
   ARNS,
   BUILD,
@@ -144,6 +145,24 @@ describe('the failure queue', () => {
     ]);
     const reply = await world.reprocess()(event, world.context());
     expect(failedItems(reply)).toEqual(['message-0', 'message-1', 'message-2']);
+  });
+
+  it('keeps to the rate of its container, and gets back what there is no time for', async () => {
+    const many = Array.from({ length: 10 }, (_, delay): TestRow => ({
+      lane: 'A',
+      delay,
+      fails: 'transform',
+    }));
+    const { world, letters } = await withFailures(many);
+    const reprocess = world.reprocess({ pace: new Pace(2, world.clock) });
+    const begunAt = world.clock.now();
+    const half = sqsEvent(ARNS.failures, bodies(letters.slice(0, 5)));
+    expect(failedItems(await reprocess(half, world.context(600_000)))).toEqual([]);
+    expect(world.clock.now() - begunAt).toBe(2_000);
+    // The next invocation of the same container goes on at its rate.
+    const short = await reprocess(sqsEvent(ARNS.failures, bodies(letters.slice(5))), world.context(2_000));
+    expect(failedItems(short)).toEqual(['message-2', 'message-3', 'message-4']);
+    expect(world.clock.now() - begunAt).toBe(2_500);
   });
 
   it('never quotes what it cannot read', async () => {
@@ -315,9 +334,21 @@ describe('undelivered records', () => {
     expect(world.log.lines).toContainEqual(
       expect.objectContaining({
         level: 'error',
-        fields: expect.objectContaining({ code: 'E_TRIMMED' }) as unknown,
+        message: expect.stringMatching(/have to be sent again/) as unknown,
+        fields: expect.objectContaining({ code: 'E_TRIMMED', lost: records.length - 1 }) as unknown,
       }),
     );
+    expect(world.flushed.at(-1)?.total('recordsLost')).toBe(records.length - 1);
+  });
+
+  it('go at the rate of the container', async () => {
+    const { world, records } = await undelivered();
+    const many = Array.from({ length: 6 }, () => records[0] as StreamRecord);
+    const begunAt = world.clock.now();
+    const reprocess = world.reprocess({ pace: new Pace(2, world.clock) });
+    await reprocess(sqsEvent(ARNS.failures, [word(many, true)]), world.context());
+    expect(world.records()).toHaveLength(6);
+    expect(world.clock.now() - begunAt).toBe(2_000);
   });
 
   it('that would only come back stay out: damaged ones, and those of a build that nobody has', async () => {
@@ -328,6 +359,7 @@ describe('undelivered records', () => {
     await newer.reprocess()(sqsEvent(ARNS.failures, [event]), newer.context());
     expect(newer.records()).toEqual([]);
     expect(newer.errors()).toHaveLength(1 + records.length);
+    expect(newer.flushed.at(-1)?.total('recordsLost')).toBe(1 + records.length);
     newer.lake.put({ bucket: STATE_BUCKET, key: 'bundles/lanes/build-1/analyze.mjs' }, 'kept');
     await newer.reprocess()(sqsEvent(ARNS.failures, [event]), newer.context());
     expect(newer.records()).toHaveLength(records.length);

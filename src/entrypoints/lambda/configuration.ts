@@ -144,6 +144,15 @@ export function failureSettings(variables: Variables) {
   };
 }
 
+/** Failures and undelivered records that one container sends again a second, where nobody but an event asked for it. */
+export function reprocessRate(variables: Variables): number {
+  return variables.wholeNumber('SLUICE_REPROCESS_RATE', {
+    byDefault: Number.POSITIVE_INFINITY,
+    from: 1,
+    to: 1_000_000,
+  });
+}
+
 export function taskQueueUrl(variables: Variables): string {
   return variables.url('SLUICE_TASK_QUEUE_URL', ['https:', 'http:']);
 }

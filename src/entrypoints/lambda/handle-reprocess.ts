@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { jsonOf } from '../../adapters/aws/json-text.ts';
 import { redrive, type RedrivePorts, type RedriveSummary } from '../../application/reprocess/redrive.ts';
-import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { RoutedFailure } from '../../domain/ports/error-router.ts';
 import type { FailureRecord, ResultStore } from '../../domain/ports/result-store.ts';
@@ -21,6 +21,7 @@ import { withFields, type Invocation } from './invocation.ts';
 import { readWhole } from './kept-bundles.ts';
 import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { locationOf } from './order.ts';
+import { Pace, sharesOf } from './pace.ts';
 import { sqsResponse } from './partial-response.ts';
 import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
 import { beginRun, dailyRun } from './runs.ts';
@@ -32,7 +33,7 @@ import { putAgain, undeliveredOf, type PutAgain, type UndeliveredPorts } from '.
 export interface ReprocessFunctionPorts
   extends
     Omit<RedrivePorts, 'clock' | 'log' | 'metrics'>,
-    Pick<UndeliveredPorts, 'claims' | 'kept' | 'streamName' | 'readShard'> {
+    Pick<UndeliveredPorts, 'claims' | 'kept' | 'pace' | 'streamName' | 'readShard'> {
   readonly store: ResultStore;
   readonly tasks: TaskQueue;
   readonly letters: DeadLetters;
@@ -165,22 +166,32 @@ async function redriveMessages(
   failures: ReadonlyMap<SqsRecord, FailureRecord>,
   call: ReprocessCall,
 ): Promise<readonly SqsRecord[]> {
+  const { batches, clock, invocation, ports } = call;
+  const { endsAt, log, signal } = invocation;
   const again: SqsRecord[] = [];
   const byGeneration = Map.groupBy(failures, ([, { generation }]) => generation);
   for (const [generation, entries] of byGeneration) {
-    try {
-      const run = await redrivesOf(generation, call);
-      await redriveBatch(
-        entries.map(([, failure]) => failure),
-        run,
-        call,
-      );
-    } catch (thrown) {
-      again.push(...entries.map(([record]) => record));
-      call.invocation.log.error(
-        { code: isSluiceError(thrown) ? thrown.code : undefined, failures: entries.length, error: thrown },
-        `failures come again: ${messageOf(thrown)}`,
-      );
+    for (const share of sharesOf(entries, ports.pace.share)) {
+      try {
+        if (ports.pace.freeAt >= batches.lastStart(clock.now(), endsAt)) {
+          throw new InfrastructureError('at their rate there is no time left for them', {
+            code: 'E_DEADLINE',
+          });
+        }
+        await ports.pace.take(share.length, signal);
+        const run = await redrivesOf(generation, call);
+        await redriveBatch(
+          share.map(([, failure]) => failure),
+          run,
+          call,
+        );
+      } catch (thrown) {
+        again.push(...share.map(([record]) => record));
+        log.error(
+          { code: isSluiceError(thrown) ? thrown.code : undefined, failures: share.length, error: thrown },
+          `failures come again: ${messageOf(thrown)}`,
+        );
+      }
     }
   }
   return again;
@@ -223,26 +234,23 @@ async function redriveSelected(
   const run = await redrivesOf(query.generation ?? '', call);
   const examples: RedriveSummary['notRedrivable'][number][] = [];
   const reply = { run, redriven: 0, notRedrivable: { total: 0, examples }, more: false };
-  const size = Math.max(1, Math.min(BATCH, Math.floor(rate)));
+  const pace = new Pace(rate, clock);
+  const size = Math.min(BATCH, pace.share);
   let batch: FailureRecord[] = [];
-  /** Resolves to how long to wait for the next batch, in milliseconds. */
   const flush = async () => {
-    const begunAt = clock.now();
+    await pace.take(batch.length, signal);
     const { sent, notRedrivable } = await redriveBatch(batch, run, call);
     reply.redriven += sent;
     reply.notRedrivable.total += notRedrivable.length;
     examples.push(...notRedrivable.slice(0, EXAMPLES - examples.length));
-    const pauseMs = (batch.length / rate) * 1000 - (clock.now() - begunAt);
     batch = [];
-    return Math.max(0, pauseMs);
   };
   for await (const record of selected()) {
     batch.push(record);
     if (batch.length < size) continue;
-    const pauseMs = await flush();
-    if (clock.now() + pauseMs >= call.batches.lastStart(clock.now(), invocation.endsAt))
+    await flush();
+    if (pace.freeAt >= call.batches.lastStart(clock.now(), invocation.endsAt))
       return { ...reply, more: true };
-    await clock.sleep(pauseMs, signal);
   }
   if (batch.length > 0) await flush();
   return reply;
