@@ -106,6 +106,8 @@ export class World {
   readonly shards = new Map<string, readonly Uint8Array[]>();
   /** Counters of every invocation that is over. */
   readonly flushed: InMemoryMetrics[] = [];
+  /** In the order in which they were opened. */
+  readonly spans: { readonly name: string; readonly attributes: Readonly<Record<string, string>> }[] = [];
   starts = 0;
   readonly pipeline: AnyPipeline;
   readonly build: string;
@@ -127,7 +129,10 @@ export class World {
         const metrics = new InMemoryMetrics();
         return { metrics, flush: () => void this.flushed.push(metrics) };
       },
-      traced: (_span, _attributes, work) => work(),
+      traced: (name, attributes, work) => {
+        this.spans.push({ name, attributes });
+        return work();
+      },
     };
   }
 

@@ -5,9 +5,10 @@ import { generationOf } from '../../application/generation.ts';
 import { isSluiceError } from '../../domain/errors.ts';
 import type { LakeObject, ObjectName } from '../../domain/lake-object.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
-import { sqsRecordsOf, type LambdaHandler } from './events.ts';
+import type { Log } from '../../domain/ports/ambient.ts';
+import { isObject, sqsRecordsOf, type LambdaHandler } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
-import { withFields, type Invocation } from './invocation.ts';
+import type { Invocation } from './invocation.ts';
 import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { locationOf, orderData, parseOrder, type Order } from './order.ts';
 import { sqsResponse } from './partial-response.ts';
@@ -67,8 +68,11 @@ export function dispatchFunction(
         records,
         invocation,
         () => isLate(call),
-        async ({ body }) => {
-          await carryOut(await ports.orders.read(body, invocation.signal), call);
+        async ({ body }, about) => {
+          const value = await ports.orders.read(body, invocation.signal);
+          // An order that goes on has one; whatever else this is gets one of its own.
+          if (isObject(value)) about({ run: value['run'] });
+          await carryOut(value, call);
           return true;
         },
       );
@@ -132,15 +136,24 @@ function dispatchArrival(object: LakeObject, call: DispatchCall): Promise<Dispat
   return carryOutOrder(order, 'arrivals', call);
 }
 
-async function carryOutOrder(
-  order: Order & { readonly run: string; readonly objects?: readonly LakeObject[] },
+interface RunOrder extends Order {
+  readonly run: string;
+  readonly objects?: readonly LakeObject[];
+}
+
+function carryOutOrder(order: RunOrder, kind: RunKind, call: DispatchCall): Promise<DispatchReply> {
+  return call.invocation.step('order', { run: order.run }, (log) => planOrder(order, kind, call, log));
+}
+
+async function planOrder(
+  order: RunOrder,
   kind: RunKind,
   call: DispatchCall,
+  log: Log,
 ): Promise<DispatchReply> {
   const { pipeline, build, clock, batches, invocation, ports } = call;
   const { signal, metrics } = invocation;
   const { run, locations, objects = [], after, where } = order;
-  const log = withFields(invocation.log, { run });
   const generation = generationOf(pipeline, where);
   await ports.store.declare(generation, signal);
   // The run of an order says nothing of itself until all of it is planned: before, it cannot be over.

@@ -17,7 +17,7 @@ import {
 } from './events.ts';
 import { wrong } from './fields.ts';
 import { createFunction, type Surroundings } from './handler.ts';
-import { withFields, type Invocation } from './invocation.ts';
+import type { Invocation } from './invocation.ts';
 import { readWhole } from './kept-bundles.ts';
 import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { locationOf } from './order.ts';
@@ -108,17 +108,21 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
     records,
     invocation,
     () => isLate(call),
-    async (record) => {
+    async (record, about) => {
       const text = await ports.letters.read(record.body, signal);
       const value = jsonOf(text, () => wrong('the message', 'is no JSON'));
       if (isObject(value) && 'failure' in value) {
-        const found = await openFailure(ports.letters.failure(text), call);
+        const routed = ports.letters.failure(text);
+        about({ run: routed.run, failure: routed.failure.id });
+        const found = await openFailure(routed, call);
         if (found === 'unknown') return false;
         if (found !== 'settled') failures.set(record, found);
         return true;
       }
       if (isObject(value) && 'sections' in value) {
-        await ports.tasks.send([await ports.letters.task(text, signal)], signal);
+        const task = await ports.letters.task(text, signal);
+        about({ run: task.run, task: task.id });
+        await ports.tasks.send([task], signal);
         return true;
       }
       if ((await undeliveredIn(value, call)) !== null) return true;
@@ -203,17 +207,15 @@ async function redriveBatch(
   { pipeline, build, clock, batches, invocation, ports }: ReprocessCall,
 ): Promise<RedriveSummary> {
   const { signal, metrics, endsAt: deadline } = invocation;
-  const log = withFields(invocation.log, { run });
-  const lap = batches.laps(clock);
-  const summary = await redrive(
-    inOrder(failures),
-    { pipeline, build, run, deadline, signal },
-    { ...ports, clock, log, metrics },
-  );
-  lap();
-  for (const { id, reason } of summary.notRedrivable)
-    log.warn({ failure: id }, `the failure is left open: ${reason}`);
-  return summary;
+  const context = { pipeline, build, run, deadline, signal };
+  return invocation.step('redrive', { run }, async (log) => {
+    const lap = batches.laps(clock);
+    const summary = await redrive(inOrder(failures), context, { ...ports, clock, log, metrics });
+    lap();
+    for (const { id, reason } of summary.notRedrivable)
+      log.warn({ failure: id }, `the failure is left open: ${reason}`);
+    return summary;
+  });
 }
 
 async function* inOrder(failures: readonly FailureRecord[]): AsyncGenerator<FailureRecord> {

@@ -19,7 +19,7 @@ import {
 } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
 import { ingestArrived, type Arriving } from './ingest-arrived.ts';
-import { withFields, type Invocation } from './invocation.ts';
+import type { Invocation } from './invocation.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 import { kinesisResponse, sqsResponse } from './partial-response.ts';
 import { dailyRun } from './runs.ts';
@@ -120,8 +120,9 @@ async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Pr
     records,
     invocation,
     () => isLate(call),
-    async (record) => {
+    async (record, about) => {
       const task = await ports.arrivals.task(record.body, invocation.signal);
+      about({ run: task.run, task: task.id });
       if (task.build !== call.build)
         return ports.kept.handle(task.build, record, call.context, invocation.signal);
       await transformOne(task, call);
@@ -134,7 +135,6 @@ async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Pr
 async function transformOne(task: Task, call: TransformCall): Promise<void> {
   const { pipeline, build, clock, sections, invocation, ports } = call;
   const { signal } = invocation;
-  const log = withFields(invocation.log, { run: task.run, task: task.id });
   const lap = sections.laps(clock);
   // Where a section is over is told by nothing but its counter.
   const metrics: Metrics = {
@@ -145,10 +145,9 @@ async function transformOne(task: Task, call: TransformCall): Promise<void> {
   };
   const left = invocation.endsAt - clock.now();
   const deadline = invocation.endsAt - Math.min(HAND_ON_MS, left / 8);
-  await transformTask(
-    task,
-    { pipeline, build, isLate: () => isLate(call), deadline, signal },
-    { ...ports, clock, log, metrics },
+  const context = { pipeline, build, isLate: () => isLate(call), deadline, signal };
+  await invocation.step('task', { run: task.run, task: task.id, object: task.object.key }, (log) =>
+    transformTask(task, context, { ...ports, clock, log, metrics }),
   );
 }
 
@@ -212,14 +211,17 @@ async function ingestInto<R>(
   }
   const { signal, metrics, endsAt: deadline } = invocation;
   const run = dailyRun(generation, 'messages', clock.now(), source);
-  const log = withFields(invocation.log, { run });
   const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());
   const isLate = () => clock.now() >= slices.lastStart(clock.now(), deadline);
-  return ingestArrived(
-    arriving,
-    { isLate, onDone: slices.laps(clock) },
-    { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal },
-    { ...ports, dedup, clock, log, metrics },
+  const context = { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal };
+  return invocation.step('messages', { run, source }, (log) =>
+    ingestArrived(arriving, { isLate, onDone: slices.laps(clock) }, context, {
+      ...ports,
+      dedup,
+      clock,
+      log,
+      metrics,
+    }),
   );
 }
 
