@@ -170,7 +170,9 @@ describe('a batch', () => {
     expect(failedItems(reply)).toEqual(['message-0']);
     expect((await plannedKeys(world)).toSorted()).toEqual(['a.jsonl', 'b.jsonl']);
     const told = world.log.lines.filter(({ fields }) => fields['code'] === 'E_OBJECT_KEY');
-    expect(told.map(({ message }) => /"(.*)"/.exec(message)?.[1]).toSorted()).toEqual(['%FF', 'bad%ZZ']);
+    expect(new Set(told.map(({ message }) => /"(.*)"/.exec(message)?.[1]))).toEqual(
+      new Set(['%FF', 'bad%ZZ']),
+    );
   });
 
   it('gives back what there is no time for', async () => {

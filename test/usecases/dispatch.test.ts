@@ -45,7 +45,6 @@ describe('a listing that is longer than a call', () => {
     let objects = 0;
     for (;;) {
       // It is late as soon as it begins: one object is taken, so that a call never makes no progress.
-      const { clock } = world;
       const summary = await dispatch(
         { run: 'run-1', ...request, isLate: () => true },
         process.context,

@@ -211,11 +211,14 @@ async function ingestInto<R>(
   }
   const { signal, metrics, endsAt: deadline } = invocation;
   const run = dailyRun(generation, 'messages', clock.now(), source);
+  const slicing = {
+    isLate: () => clock.now() >= slices.lastStart(clock.now(), deadline),
+    onDone: slices.laps(clock),
+  };
   const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());
-  const isLate = () => clock.now() >= slices.lastStart(clock.now(), deadline);
   const context = { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal };
   return invocation.step('messages', { run, source }, (log) =>
-    ingestArrived(arriving, { isLate, onDone: slices.laps(clock) }, context, {
+    ingestArrived(arriving, slicing, context, {
       ...ports,
       dedup,
       clock,
