@@ -131,6 +131,15 @@ describe('queues and mappings', () => {
     expect(enabled({})).toBe(false);
     expect(enabled({ reprocessAutomatic: 'true' })).toBe(true);
   });
+
+  it('are sent again at the rate that reprocess is given', () => {
+    const environment = (context: Record<string, string>) =>
+      resource(templates(context).pipeline, 'AWS::Lambda::Function', 'Pipelinereprocess').Properties[
+        'Environment'
+      ];
+    expect(environment({})).not.toHaveProperty('Variables.SLUICE_REPROCESS_RATE');
+    expect(environment({ reprocessRate: '50' })).toHaveProperty('Variables.SLUICE_REPROCESS_RATE', '50');
+  });
 });
 
 describe('what starts work', () => {
