@@ -1,40 +1,15 @@
-import { isDomainError, type DomainError } from '../../domain/errors.ts';
-import type { Generation } from '../../domain/generation.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { knownByPath } from '../../domain/path-columns.ts';
-import type { AnyPipeline } from '../../domain/pipeline.ts';
-import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
-import type { ErrorRouter } from '../../domain/ports/error-router.ts';
-import type { ObjectSource } from '../../domain/ports/object-source.ts';
-import type { ObjectPlan, PlannedObject, PlanRequest, ResultStore } from '../../domain/ports/result-store.ts';
-import type { TaskQueue } from '../../domain/ports/task-queue.ts';
 import { andWhere, whereMayMatch } from '../../domain/predicate.ts';
-import { routeOf } from '../../domain/routing.ts';
-import type { ObjectLayout, Task } from '../../domain/section.ts';
-import type { Where } from '../../domain/where.ts';
-import { failureOfObject } from '../failures/describe-failure.ts';
-import { openObject, type OpenedObject } from '../reading/open-object.ts';
-import { splitTasks, type TaskRange } from './split-tasks.ts';
-
-export interface DispatchPorts {
-  readonly source: ObjectSource;
-  readonly store: ResultStore;
-  readonly tasks: TaskQueue;
-  readonly router: ErrorRouter;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly metrics: Metrics;
-}
-
-export interface DispatchContext {
-  readonly pipeline: AnyPipeline;
-  readonly generation: Generation;
-  readonly build: string;
-  /** The run's own predicate, beside the pipeline's: JSON data, because it travels in the tasks. */
-  readonly where: Where | undefined;
-  readonly signal: AbortSignal;
-}
+import {
+  Dispatcher,
+  nothingPlanned,
+  PLAN_BATCH,
+  type DispatchContext,
+  type DispatchPorts,
+  type PlanCounts,
+  type RefusedObject,
+} from './dispatcher.ts';
 
 export interface DispatchRequest {
   readonly run: string;
@@ -47,50 +22,18 @@ export interface DispatchRequest {
   readonly sectionsPerTask?: number;
 }
 
-/** An object that was not taken on, and why. */
-export interface RefusedObject {
-  readonly object: LakeObject;
-  readonly code: 'E_OTHER_BUILD' | 'E_OBJECT_CHANGED';
-}
-
-export interface DispatchSummary {
-  /** Objects at the locations that `where` does not rule out by their path. */
-  objects: number;
+export interface DispatchSummary extends PlanCounts {
+  /** Objects at the locations that `where` rules out by their path. */
   prunedObjects: number;
-  /** Of these, complete already. */
-  completeObjects: number;
-  /** Of these, could not be opened; each is an open failure. */
-  failedObjects: number;
   refused: RefusedObject[];
-  tasks: number;
-  /** Stored bytes of the objects. */
-  bytes: number;
-  /** Stored bytes of the objects that have sections to do. */
-  bytesToRead: number;
   /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
   rest: Pick<DispatchRequest, 'locations' | 'after'> | null;
 }
 
 /** What a run plans that reads no objects, and what every other one starts from. */
 export function nothingDispatched(): DispatchSummary {
-  return {
-    objects: 0,
-    prunedObjects: 0,
-    completeObjects: 0,
-    failedObjects: 0,
-    refused: [],
-    tasks: 0,
-    bytes: 0,
-    bytesToRead: 0,
-    rest: null,
-  };
+  return { ...nothingPlanned(), prunedObjects: 0, refused: [], rest: null };
 }
-
-/** Objects are planned in transactions of this many. */
-const PLAN_BATCH = 100;
-/** Objects that are opened at once: of a store in a network, each costs a round trip or two. */
-const OPEN_AT_ONCE = 8;
-const DEFAULT_SECTIONS_PER_TASK = 4;
 
 /**
  * Records what is to be done, object by object, and queues tasks for what is not done yet. An object's plan is
@@ -107,7 +50,11 @@ export async function dispatch(
 ): Promise<DispatchSummary> {
   const summary = nothingDispatched();
   await ports.store.declare(context.generation, context.signal);
-  const dispatcher = new Dispatcher(request, context, ports, summary);
+  const refuse = (refused: RefusedObject) => {
+    summary.refused.push(refused);
+    ports.log.error({ code: refused.code, object: refused.object.key }, 'the object is left as it is');
+  };
+  const dispatcher = new Dispatcher({ ...request, counts: summary, refuse }, context, ports);
   const where = andWhere(context.pipeline.source.where, context.where);
   let batch: LakeObject[] = [];
   let last: string | undefined;
@@ -151,173 +98,4 @@ export async function dispatch(
 
 function nameOf({ bucket, key }: LakeObject): string {
   return JSON.stringify([bucket, key]);
-}
-
-/** An object whose layout is known: its plan can be made whole. */
-interface LaidOut {
-  readonly object: LakeObject;
-  readonly opened: OpenedObject;
-  readonly layout: ObjectLayout;
-}
-
-class Dispatcher {
-  readonly #plan: PlanRequest;
-  readonly #where: Where | null;
-  readonly #sectionsPerTask: number;
-  readonly #context: DispatchContext;
-  readonly #ports: DispatchPorts;
-  readonly #summary: DispatchSummary;
-
-  constructor(
-    request: DispatchRequest,
-    context: DispatchContext,
-    ports: DispatchPorts,
-    summary: DispatchSummary,
-  ) {
-    this.#plan = { run: request.run, generation: context.generation.id, build: context.build };
-    this.#where = context.where ?? null;
-    this.#sectionsPerTask = request.sectionsPerTask ?? DEFAULT_SECTIONS_PER_TASK;
-    this.#context = context;
-    this.#ports = ports;
-    this.#summary = summary;
-  }
-
-  async take(objects: readonly LakeObject[]): Promise<void> {
-    if (objects.length === 0) return;
-    // What is complete need not even be opened: the first plan asks for nothing that only the content tells.
-    const plans = await this.#record(objects.map((object) => ({ object, lastSection: null })));
-    const process: LakeObject[] = [];
-    for (const plan of plans) {
-      this.#summary.objects++;
-      this.#summary.bytes += plan.object.size;
-      if (plan.verdict === 'complete') this.#summary.completeObjects++;
-      else if (plan.verdict === 'process') process.push(plan.object);
-      else this.#refuse(plan);
-    }
-    for (let at = 0; at < process.length; at += OPEN_AT_ONCE)
-      await this.#dispatchObjects(process.slice(at, at + OPEN_AT_ONCE));
-  }
-
-  #record(objects: readonly PlannedObject[]): Promise<readonly ObjectPlan[]> {
-    return this.#ports.store.plan(this.#plan, objects, this.#context.signal);
-  }
-
-  #refuse({ object, verdict }: ObjectPlan): void {
-    const code = verdict === 'changed' ? 'E_OBJECT_CHANGED' : 'E_OTHER_BUILD';
-    this.#summary.refused.push({ object, code });
-    this.#ports.log.error({ code, object: object.key }, 'the object is left as it is');
-  }
-
-  async #dispatchObjects(objects: readonly LakeObject[]): Promise<void> {
-    const laidOut = (await allSettled(objects.map((object) => this.#layOut(object)))).filter(
-      (one) => one !== undefined,
-    );
-    if (laidOut.length === 0) return;
-    const plans = await this.#record(
-      laidOut.map(({ object, layout }) => ({ object, lastSection: layout.lastSection })),
-    );
-    await allSettled(plans.map((plan, index) => this.#queueObject(plan, laidOut[index] as LaidOut)));
-  }
-
-  /** `undefined`: it cannot be read, which is an open failure now. */
-  async #layOut(object: LakeObject): Promise<LaidOut | undefined> {
-    const { signal, pipeline, where } = this.#context;
-    return this.#orFail(object, async () => {
-      const both = andWhere(pipeline.source.where, where);
-      const opened = await openObject(object, { pipeline, where: both }, this.#ports, signal);
-      return { object, opened, layout: await opened.decoder.layout(opened.bytes, opened.options, signal) };
-    });
-  }
-
-  async #queueObject(plan: ObjectPlan, { object, opened, layout }: LaidOut): Promise<void> {
-    if (plan.verdict !== 'process') return;
-    this.#summary.bytesToRead += object.size;
-    await this.#orFail(object, async () => {
-      if (layout.splittable && layout.lastSection !== null)
-        await this.#queueSections(opened, plan, layout.lastSection);
-      else await this.#queueWhole(plan);
-    });
-  }
-
-  /** What can only be read from its start is one task; complete sections are read past. */
-  async #queueWhole(plan: ObjectPlan): Promise<void> {
-    const done = plan.complete.map(({ section }) => section);
-    await this.#queue(plan, [{ sections: { from: 0, to: plan.lastSection }, start: 0, done }]);
-  }
-
-  async #queueSections(opened: OpenedObject, plan: ObjectPlan, lastSection: number): Promise<void> {
-    const ranges = splitTasks(lastSection, plan.complete, this.#sectionsPerTask);
-    await this.#queue(
-      plan,
-      ranges.filter((range) => range.start !== null),
-    );
-    const unknown = ranges.filter((range) => range.start === null).map((range) => range.sections.from);
-    if (unknown.length === 0) return;
-    const byFirst = new Map(ranges.map((range) => [range.sections.from, range]));
-    // One by one: whoever transforms need not wait until the whole object has been searched.
-    for await (const { section, start } of opened.decoder.findStarts(
-      opened.bytes,
-      unknown,
-      opened.options,
-      this.#context.signal,
-    )) {
-      const range = byFirst.get(section);
-      if (range !== undefined) await this.#queue(plan, [{ ...range, start }]);
-    }
-  }
-
-  async #queue(plan: ObjectPlan, ranges: readonly TaskRange[]): Promise<void> {
-    if (ranges.length === 0) return;
-    const tasks = ranges.map((range): Task => ({
-      id: this.#ports.random.id(),
-      ...this.#plan,
-      epoch: plan.epoch,
-      where: this.#where,
-      object: plan.object,
-      ...range,
-    }));
-    await this.#ports.tasks.send(tasks, this.#context.signal);
-    this.#summary.tasks += tasks.length;
-  }
-
-  /** An object that cannot be read (or not be searched to its end) is an open failure; the next dispatch takes it up again. */
-  async #orFail<T>(object: LakeObject, work: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await work();
-    } catch (thrown) {
-      if (!isDomainError(thrown)) throw thrown;
-      this.#summary.failedObjects++;
-      await this.#openFailure(object, thrown);
-      return undefined;
-    }
-  }
-
-  async #openFailure(object: LakeObject, thrown: DomainError): Promise<void> {
-    const { generation, pipeline, build, signal } = this.#context;
-    const { run } = this.#plan;
-    const failure = failureOfObject(generation.id, object, thrown);
-    this.#ports.log.error({ code: failure.code, object: object.key }, thrown.message);
-    const at = this.#ports.clock.now();
-    const copy = {
-      generation: generation.id,
-      pipeline: pipeline.name,
-      version: pipeline.version,
-      run,
-      build,
-      failure,
-      route: routeOf(failure),
-      at,
-    };
-    await this.#ports.router.route([copy], signal);
-    await this.#ports.store.openFailures(generation.id, run, [failure], at, signal);
-  }
-}
-
-/** All of them, also where one fails: nothing is under way any more when it does. */
-async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(work);
-  return settled.map((one) => {
-    if (one.status === 'rejected') throw one.reason;
-    return one.value;
-  });
 }
