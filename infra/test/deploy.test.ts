@@ -26,7 +26,7 @@ describe('what Sluice and this package agree on', () => {
   it('are the outputs of the stack, and the calls', () => {
     expect(outputKeysOfSluice).toEqual(outputKeys);
     const calls: CallsOfSluice = createDeploymentCalls();
-    expect(Object.keys(calls)).toHaveLength(7);
+    expect(Object.keys(calls)).toHaveLength(9);
     const outputs = templates().pipeline.toJSON() as { Outputs: Record<string, unknown> };
     for (const key of Object.values(outputKeys)) expect(outputs.Outputs).toHaveProperty(key);
   });
