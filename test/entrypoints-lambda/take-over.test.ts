@@ -41,16 +41,17 @@ function filled(): World {
 }
 
 let kept = 0;
+/** What the kept bundles lead to. */
+const oldFunctions: Record<string, LambdaHandler> = {};
+Object.assign(globalThis, { keptByTakeOverTest: oldFunctions });
 
 /** The new build where the old one was, which is kept in the state bucket; with its own functions. */
 function deployOver(old: World): { world: World; transform: LambdaHandler; analyze: LambdaHandler } {
   const world = old.succeededBy('new');
-  const bundles = (globalThis as { keptByTakeOverTest?: Record<string, LambdaHandler> }).keptByTakeOverTest;
-  const all = bundles ?? ((globalThis as Record<string, unknown>)['keptByTakeOverTest'] = {});
   // Modules are cached by their path: each deployment has a folder of its own.
   const id = String(kept++);
   for (const name of ['transform', 'analyze'] as const) {
-    (all as Record<string, LambdaHandler>)[`${name} ${id}`] = old[name]();
+    oldFunctions[`${name} ${id}`] = old[name]();
     world.lake.put(
       { bucket: STATE_BUCKET, key: `bundles/lanes/old/${name}.mjs` },
       `export const handler = (event, context) => globalThis.keptByTakeOverTest['${name} ${id}'](event, context);`,
@@ -200,9 +201,7 @@ describe('a take-over', () => {
     expect(await dispatch({ takeOver: true }, world.context())).toMatchObject({ continues: true });
     let calls = 1;
     for (let order = world.orders.shift(); order !== undefined; order = world.orders.shift()) {
-      expect(failedItems(await dispatch(sqsEvent(ARNS.dispatch, [order]), world.context()))).toEqual(
-        [],
-      );
+      expect(failedItems(await dispatch(sqsEvent(ARNS.dispatch, [order]), world.context()))).toEqual([]);
       calls++;
     }
     expect(calls).toBeGreaterThan(4);

@@ -22,8 +22,7 @@ export function createHandler(pipeline: AnyPipeline, { build }: { readonly build
   const analyze = analyzeFunction(pipeline, build, surroundings, () => start(pipeline, surroundings));
   // Of the functions that have the database, this one may do least beside: it neither reads the lake nor sends tasks or frames.
   const migrate = migrateFunction('analyze', pipeline, surroundings, startMigration);
-  return (event, context) =>
-    asksForMigration(event) ? migrate(event, context) : analyze(event, context);
+  return (event, context) => (asksForMigration(event) ? migrate(event, context) : analyze(event, context));
 }
 
 async function startMigration(): Promise<MigratePorts> {

@@ -41,8 +41,7 @@ export function parseTakeOver(value: unknown, pipeline: AnyPipeline): TakeOverOr
   if (place === undefined) return { generation, after: undefined };
   if (generation === undefined) throw wrong('after', 'needs a generation');
   const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/s.exec(place) ?? [];
-  if (bucket === undefined || key === undefined)
-    throw wrong('after', 'is no object: s3://bucket/key is one');
+  if (bucket === undefined || key === undefined) throw wrong('after', 'is no object: s3://bucket/key is one');
   return { generation, after: { bucket, key } };
 }
 

@@ -1,4 +1,9 @@
-import type { DeploymentCalls, MappingState, QueueDepth, SqlStatement } from '../../../src/entrypoints/cli/deploy/calls.ts';
+import type {
+  DeploymentCalls,
+  MappingState,
+  QueueDepth,
+  SqlStatement,
+} from '../../../src/entrypoints/cli/deploy/calls.ts';
 
 export const FOUNDATION = 'sluice-lanes';
 export const nothing: QueueDepth = { visible: 0, inFlight: 0, delayed: 0 };
@@ -21,7 +26,7 @@ export class AwsTwin implements DeploymentCalls {
     this.build = build;
   }
 
-  async outputs(stack: string) {
+  async outputs(stack: string): Promise<Readonly<Record<string, string>> | null> {
     if (stack === FOUNDATION) return this.database;
     if (this.build === null) return null;
     return {

@@ -155,7 +155,7 @@ describe('a deployment', () => {
 
   it('refuses a stack of that name that is none of a pipeline, and touches nothing', async () => {
     const aws = new AwsTwin(OLD);
-    aws.outputs = async () => ({ Website: 'https://example.com' }) as never;
+    aws.outputs = async () => ({ Website: 'https://example.com' });
     const { thrown } = await deploy(aws);
     expect(thrown).toMatchObject({ code: 'E_DEPLOY' });
     expect(aws.done).toEqual([]);
@@ -164,7 +164,9 @@ describe('a deployment', () => {
 
 describe('the tables', () => {
   const database = { SluiceDatabaseCluster: 'cluster', SluiceDatabaseSecret: 'secret' };
-  const denied = { denied: 'db refuses: PAM authentication failed for user "sluice"; run `sluice migrate …`' };
+  const denied = {
+    denied: 'db refuses: PAM authentication failed for user "sluice"; run `sluice migrate …`',
+  };
 
   it('of a database that does not know the functions yet are made once it does', async () => {
     const aws = new AwsTwin(null);
