@@ -188,7 +188,7 @@ export const errorCatalogue = {
   ),
   E_DEPLOY: infrastructure(
     'A deployment did not get through.',
-    'The message names the step; dispatch goes on with what was there. Start it again when that is mended.',
+    'The message names the step, and the lines before it tell whether dispatch goes on. Start it again when that is mended.',
     false,
   ),
   E_OUTPUT: infrastructure(
@@ -202,7 +202,7 @@ export const errorCatalogue = {
   ),
   E_STORE_SCHEMA: infrastructure(
     'The database has no tables of Sluice, or those of another version.',
-    'Run `sluice migrate --database URL`, or use the Sluice that they were made for.',
+    'Run `sluice migrate --database URL` (of a stack: `sluice deploy`), or use the Sluice that they were made for.',
     false,
   ),
   E_SINK_REJECTED: infrastructure(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Failure } from '../domain/failure.ts';
 import type { Generation } from '../domain/generation.ts';
-import type { LakeObject } from '../domain/lake-object.ts';
+import type { LakeObject, ObjectName } from '../domain/lake-object.ts';
 import type {
   Effects,
   Flag,
@@ -402,6 +402,29 @@ export function resultStoreContract({
         expect(plans.map((one) => one.object.key)).toEqual(objects.map(({ key }) => key));
         const listed = await all(store.objects({ generation: GENERATION }, signal));
         expect(listed.map((one) => one.object.key)).toEqual(objects.map(({ key }) => key).sort());
+      });
+
+      it('lists the objects that come after one, of all or of a run', async () => {
+        const objects = Array.from({ length: 5 }, (_, i) => ({ ...object, key: `day/${i}.csv` }));
+        for (const [i, one] of objects.entries())
+          await plan({ run: i % 2 === 0 ? 'even' : 'odd', object: one });
+        const keys = async (query: { run?: string; after: ObjectName }) =>
+          (await all(store.objects({ generation: GENERATION, ...query }, signal))).map(
+            (one) => one.object.key,
+          );
+        const { bucket } = object;
+        expect(await keys({ after: { bucket, key: 'day/1.csv' } })).toEqual([
+          'day/2.csv',
+          'day/3.csv',
+          'day/4.csv',
+        ]);
+        expect(await keys({ after: { bucket, key: 'day/1.csv' }, run: 'even' })).toEqual([
+          'day/2.csv',
+          'day/4.csv',
+        ]);
+        expect(await keys({ after: { bucket, key: 'day/2' } })).toHaveLength(3);
+        expect(await keys({ after: { bucket: `${bucket}!`, key: '' } })).toEqual([]);
+        expect(await keys({ after: { bucket: '', key: 'z' } })).toHaveLength(5);
       });
 
       it('remembers which objects belong to which run, refused and complete ones too', async () => {

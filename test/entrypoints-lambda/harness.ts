@@ -116,6 +116,22 @@ export class World {
     );
   }
 
+  /** Another build in the same surroundings, as after a deployment. */
+  succeededBy(build: string, pipeline = this.pipeline): World {
+    const { clock, random, lake, store, router, queue, dedup, stream, orders } = this;
+    return Object.assign(new World(pipeline, build), {
+      clock,
+      random,
+      lake,
+      store,
+      router,
+      queue,
+      dedup,
+      stream,
+      orders,
+    });
+  }
+
   get surroundings(): Surroundings {
     return {
       clock: this.clock,
@@ -254,10 +270,11 @@ export class World {
     ).flat();
   }
 
-  /** Takes the tasks off the queue, as bodies. */
-  async takeTasks(): Promise<readonly string[]> {
+  /** Takes tasks off the queue, as bodies. */
+  async takeTasks(max = Number.POSITIVE_INFINITY): Promise<readonly string[]> {
     const bodies: string[] = [];
     for (;;) {
+      if (bodies.length >= max) return bodies;
       const [received] = await this.queue.receive(1, 1_000_000, unstopped);
       if (received === undefined) return bodies;
       bodies.push(JSON.stringify(received.task));

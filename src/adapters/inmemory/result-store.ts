@@ -10,6 +10,7 @@ import {
 import { DomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { Generation } from '../../domain/generation.ts';
+import type { ObjectName } from '../../domain/lake-object.ts';
 import { decidePlan } from '../../domain/planning.ts';
 import type {
   ApplyOutcome,
@@ -25,6 +26,7 @@ import type {
   MergeStates,
   ObjectPlan,
   ObjectProgress,
+  ObjectQuery,
   PlannedObject,
   PlanRequest,
   PublishedGroup,
@@ -326,13 +328,14 @@ export class InMemoryResultStore implements ResultStore {
       .sort((a, b) => compareUtf8(a.id, b.id));
   }
 
-  async *objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncGenerator<ObjectProgress> {
-    const all = [...(this.#generations.get(query.generation)?.objects.values() ?? [])]
-      .filter(({ runs }) => query.run === undefined || runs.has(query.run))
-      .sort(({ object: a }, { object: b }) => compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key));
+  async *objects(query: ObjectQuery, signal: AbortSignal): AsyncGenerator<ObjectProgress> {
+    const { generation, run, after } = query;
+    const compare = (a: ObjectName, b: ObjectName) =>
+      compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key);
+    const all = [...(this.#generations.get(generation)?.objects.values() ?? [])]
+      .filter(({ runs }) => run === undefined || runs.has(run))
+      .filter(({ object }) => after === undefined || compare(object, after) > 0)
+      .sort((a, b) => compare(a.object, b.object));
     for (const { object, epoch, build, lastSection, sectionsComplete, complete, frames, counts } of all) {
       signal.throwIfAborted();
       yield { object, epoch, build, lastSection, sectionsComplete, complete, frames, ...counts };

@@ -102,11 +102,8 @@ export interface ResultStore {
   /** By id. */
   generations(signal: AbortSignal): Promise<readonly Generation[]>;
 
-  /** Progress and totals of a generation's objects, by bucket and key; of one run's objects where `run` is given. */
-  objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncIterable<ObjectProgress>;
+  /** Progress and totals of a generation's objects, by bucket and key. */
+  objects(query: ObjectQuery, signal: AbortSignal): AsyncIterable<ObjectProgress>;
 
   /** Totals of messages from elsewhere, in order of source. */
   keyedSources(generation: string, signal: AbortSignal): Promise<readonly KeyedTotals[]>;
@@ -310,6 +307,14 @@ export interface ObjectProgress extends Counts {
   readonly complete: boolean;
   /** Frames applied so far. */
   readonly frames: number;
+}
+
+export interface ObjectQuery {
+  readonly generation: string;
+  /** Of one run's objects alone. */
+  readonly run?: string;
+  /** Only objects that come after this one: a reading that goes on where another one stopped. */
+  readonly after?: ObjectName;
 }
 
 export interface KeyedTotals extends Counts {
