@@ -68,6 +68,10 @@ export const errorCatalogue = {
     "The pipeline's code rejected a promise, or threw, after it had returned.",
     'Make its functions synchronous, without timers; what was applied is kept.',
   ),
+  E_KILLED: domain(
+    'Transforming this row took too long or ended the process, so it is not transformed any more by this build.',
+    'Fix `transform`, then `sluice failures redrive`.',
+  ),
   E_PARTITION: domain(
     "The pipeline's `partitionBy` threw or gave no string, number or bigint.",
     'Fix `partitionBy`.',
