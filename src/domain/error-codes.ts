@@ -51,7 +51,7 @@ export const errorCatalogue = {
   ),
   E_NOT_DETERMINISTIC: domain(
     'A section read again by the same build gave other messages.',
-    'Make `transform` depend on its row alone: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
+    'Make `transform` depend on its row alone, also in what it takes of time and memory: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
   ),
   E_FINDING: domain(
     "The pipeline's `findings` threw for this group.",

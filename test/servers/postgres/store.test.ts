@@ -181,6 +181,8 @@ describe('waiting', () => {
     number: 0,
     digest: 'd',
     at: 1,
+    reach: null,
+    killed: [],
   };
   const effects = { groups: [], flags: [], failures: [], applied: 0 };
 
