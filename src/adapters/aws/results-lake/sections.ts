@@ -82,12 +82,12 @@ export async function applyFrame(
     (stop) => lastSectionOf(plan, sections, stop),
   );
   const outcome = judgeFrame(binding, applied, frame);
-  if (outcome === 'duplicate' || outcome === 'stale') return outcome;
+  if (outcome === 'duplicate') return outcome;
   const isExpected =
     isFrameCounted(record?.frames, frame.partition, frame.number) &&
     isWithinObject(frame.section, lastSection);
   if (outcome !== 'applied' || !isExpected)
-    return (await isDone(sections, frame.section, lastSection, signal)) ? 'duplicate' : 'not-deterministic';
+    return refusal(outcome, await isDone(sections, frame.section, lastSection, signal));
 
   const { run, build, digest, at, reach, killed } = frame;
   const head: FrameHead = { run, build, digest, at, reach, killed, applied: effects.applied };
@@ -95,6 +95,12 @@ export async function applyFrame(
   await openWith(state, effects.failures, frame, `${sectionsFolder(plan)}${name}`, signal);
   if (await sections.create(name, lines, signal)) return 'applied';
   return judgeFrame(binding, await appliedUnder(sections, name, signal), frame);
+}
+
+/** What is complete needs nothing more, whatever else there is to say of what comes. */
+function refusal(outcome: ApplyOutcome, isDone: boolean): ApplyOutcome {
+  if (isDone) return 'duplicate';
+  return outcome === 'stale' ? 'stale' : 'not-deterministic';
 }
 
 /**
@@ -154,13 +160,13 @@ export async function applySectionRecord(
       ? await findAgreeing(sections, names, signal)
       : { counting: names.map((one) => ({ place: framePlaceOf(one) })), reach: undefined };
   const outcome = judgeFrame(binding, { ...applied, reach: agreeing.reach }, frame);
-  if (outcome === 'duplicate' || outcome === 'stale') return outcome;
+  if (outcome === 'duplicate') return outcome;
   const furthest = beyond === undefined ? null : sectionOf(beyond);
   const isExpected =
     isEndAgreed(record, lastSection, furthest) &&
     isRecordOfFrames(record, highestNumbers(agreeing.counting.map(({ place }) => place)));
   if (outcome !== 'applied' || !isExpected)
-    return (await isDone(sections, record.section, lastSection, signal)) ? 'duplicate' : 'not-deterministic';
+    return refusal(outcome, await isDone(sections, record.section, lastSection, signal));
 
   if (record.last && lastSection === null && !(await sections.create(END, [record.section], signal))) {
     // Somebody else has just told another end.
