@@ -733,10 +733,9 @@ class History {
     const expected =
       model.judge(at, version, build, epoch) ??
       model.applyFrame(at, partition, number, digest, reach, content);
-    // Without transactions one that is refused because of a verdict is found when it is read; the contract looks at that by itself.
-    const isRefused = expected === 'stale' || expected === 'not-deterministic';
+    // Without transactions one that must not count because of a verdict is found when it is read; the contract looks at that by itself.
     const isJudgedLater = reach.killed.length === 0 && hasVerdicts(model.reachesOf(at));
-    if (!this.#isExactlyOnce && isRefused && isJudgedLater) return;
+    if (!this.#isExactlyOnce && isJudgedLater && expected !== 'applied') return;
     // A frame that no true record counts spoils the balance of its section.
     if (expected === 'applied' && !(number < (model.world[at.object]?.[at.section]?.[partition] ?? 0)))
       model.misled = true;

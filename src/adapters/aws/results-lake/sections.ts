@@ -98,8 +98,8 @@ export async function applyFrame(
 }
 
 /** What is complete needs nothing more, whatever else there is to say of what comes. */
-function refusal(outcome: ApplyOutcome, isDone: boolean): ApplyOutcome {
-  if (isDone) return 'duplicate';
+function refusal(outcome: ApplyOutcome, isComplete: boolean): ApplyOutcome {
+  if (isComplete) return 'duplicate';
   return outcome === 'stale' ? 'stale' : 'not-deterministic';
 }
 
