@@ -26,6 +26,7 @@ export type {
   SinkRecord,
 } from './domain/ports/record-sink.ts';
 export type { Claim, ClaimOutcome, DedupStore, DedupStoreCapabilities } from './domain/ports/dedup-store.ts';
+export type { KilledRow, KilledRows, KilledScope } from './domain/ports/killed-rows.ts';
 export type { ErrorRouter, RoutedFailure } from './domain/ports/error-router.ts';
 export type { ReceivedTask, TaskQueue, TaskQueueCapabilities } from './domain/ports/task-queue.ts';
 export type { MergeStates, ResultStore, ResultStoreCapabilities } from './domain/ports/result-store.ts';

@@ -51,7 +51,7 @@ export const errorCatalogue = {
   ),
   E_NOT_DETERMINISTIC: domain(
     'A section read again by the same build gave other messages.',
-    'Make `transform` depend on its row alone: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
+    'Make `transform` depend on its row alone, also in what it takes of time and memory: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
   ),
   E_FINDING: domain(
     "The pipeline's `findings` threw for this group.",
@@ -67,6 +67,10 @@ export const errorCatalogue = {
   E_NOT_AWAITED: domain(
     "The pipeline's code rejected a promise, or threw, after it had returned.",
     'Make its functions synchronous, without timers; what was applied is kept.',
+  ),
+  E_KILLED: domain(
+    'Transforming this row took too long or ended the process, so it is not transformed any more by this build.',
+    'Fix `transform`, then `sluice failures redrive`.',
   ),
   E_PARTITION: domain(
     "The pipeline's `partitionBy` threw or gave no string, number or bigint.",

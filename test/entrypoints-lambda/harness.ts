@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ManualClock } from '../../src/adapters/inmemory/clock.ts';
 import { InMemoryDedupStore } from '../../src/adapters/inmemory/dedup-store.ts';
 import { InMemoryErrorRouter } from '../../src/adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../src/adapters/inmemory/killed-rows.ts';
 import { InMemoryLog } from '../../src/adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../src/adapters/inmemory/metrics.ts';
 import { InMemoryObjectSource } from '../../src/adapters/inmemory/object-source.ts';
@@ -97,6 +98,7 @@ export class World {
   readonly router = new InMemoryErrorRouter();
   readonly queue = new InMemoryTaskQueue({ clock: this.clock });
   readonly dedup = new InMemoryDedupStore({ clock: this.clock });
+  readonly killed = new InMemoryKilledRows();
   readonly stream: InMemoryStream;
   readonly orders: Readonly<Record<string, unknown>>[] = [];
   /** Records of ranges of shards, by first sequence number. */
@@ -189,6 +191,7 @@ export class World {
     return {
       source,
       tasks,
+      killed: this.killed,
       random,
       sink,
       dedup,

@@ -6,6 +6,7 @@ import {
   isSectionComplete,
   isWithinObject,
   judgeFrame,
+  nothingApplied,
 } from '../../domain/applying.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
@@ -39,6 +40,7 @@ import type {
   SectionRecordRef,
 } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
+import { extendReach } from '../../domain/reach.ts';
 import { noCounts, weightOfFailure } from '../../domain/reconcile.ts';
 import { compareUtf8 } from '../../domain/text-order.ts';
 import {
@@ -507,23 +509,24 @@ function judge(
   appliedDigest: string | undefined,
   ref: SectionFrameRef | SectionRecordRef,
 ): ApplyOutcome {
-  if (object === undefined || object.epoch === 0) return judgeFrame(undefined, false, undefined, ref);
+  if (object === undefined || object.epoch === 0) return judgeFrame(undefined, nothingApplied, ref);
   const { build, epoch } = section ?? object;
   const complete = object.complete || section?.complete === true;
-  return judgeFrame({ version: object.object.version, build, epoch }, complete, appliedDigest, ref);
+  const applied = { complete, digest: appliedDigest, reach: section?.reach };
+  return judgeFrame({ version: object.object.version, build, epoch }, applied, ref);
 }
 
-function begin(
-  object: ObjectData,
-  section: number,
-  { build, epoch }: SectionFrameRef | SectionRecordRef,
-): SectionData {
-  let known = object.sections.get(section);
-  if (known === undefined) {
-    known = { build, epoch, complete: false, record: undefined, frames: new Map() };
-    object.sections.set(section, known);
+function begin(object: ObjectData, section: number, ref: SectionFrameRef | SectionRecordRef): SectionData {
+  const known = object.sections.get(section);
+  const reach = extendReach(known?.reach, ref);
+  if (known !== undefined) {
+    known.reach = reach;
+    return known;
   }
-  return known;
+  const { build, epoch } = ref;
+  const begun = { build, epoch, complete: false, reach, record: undefined, frames: new Map() };
+  object.sections.set(section, begun);
+  return begun;
 }
 
 /** Shrinks a section to one mark if its frames are all there, and then its object if its sections are. */

@@ -70,7 +70,7 @@ export async function* settle(
   const fromSource: FailureRecord[] = [];
   for (const record of batch) {
     const { failure } = record;
-    const reason = whyNot(failure);
+    const reason = whyNot(record, context);
     if (reason !== null) leave({ id: failure.id, reason });
     else if (isKeptMessage(failure)) yield settleMessage(record, decodeValue(failure.payload as Uint8Array));
     else if (failure.position.kind === 'row') fromSource.push(record);
@@ -91,10 +91,13 @@ export function isOfObject({ stage, position }: Failure): boolean {
 }
 
 /** Why a failure cannot be processed by itself; `null` where it can. */
-function whyNot(failure: Failure): string | null {
-  const { stage, position, rows, payload } = failure;
+function whyNot({ failure, build }: FailureRecord, context: RedriveContext): string | null {
+  const { stage, position, rows, payload, code } = failure;
   if (isOfObject(failure)) {
     return 'it stands for an object, not for a row: run the pipeline again';
+  }
+  if (code === 'E_KILLED' && build === context.build) {
+    return 'it hung a process or ended it under this very build: another build is needed, with a `transform` that is mended';
   }
   if (stage === 'findings') return 'it is worked out anew whenever results are read';
   if (rows > 1)
@@ -168,8 +171,7 @@ function settleRow(
   const { output } = position;
   const payload = position.kind === 'row' && output === null ? payloadOf(row) : kept;
   try {
-    const messages = transform(row);
-    for (const message of messages) checkSize(message, context);
+    const messages = messagesOf(row, transform, context);
     if (output === null)
       return { record, outputs: messages.map((_, index) => index), messages, failure: null, payload };
     const message = messages[output];
@@ -179,6 +181,13 @@ function settleRow(
   } catch (thrown) {
     return failed(record, 'transform', thrown, payload);
   }
+}
+
+/** All messages of a row, none too large. Nothing else of a redrive runs the pipeline's own code. */
+function messagesOf(row: Row, transform: Transform, context: RedriveContext): readonly unknown[] {
+  const messages = transform(row);
+  for (const message of messages) checkSize(message, context);
+  return messages;
 }
 
 function settleMessage(record: FailureRecord, message: unknown): Settlement {

@@ -3,6 +3,7 @@ import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { controlPartition, dealtPartition, partitionOfKey } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { KilledRow } from '../../domain/ports/killed-rows.ts';
 import type { RowPosition } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { SectionRecord } from '../../domain/section.ts';
@@ -22,14 +23,17 @@ export interface SectionWriterOptions {
   readonly section: number;
   readonly encoding: MessageEncoding;
   readonly transformRow: (row: Row) => readonly unknown[];
+  /** Verdicts on rows of the section, by coordinate. */
+  readonly killed: ReadonlyMap<number, KilledRow>;
 }
 
 /** What a failure weighs when frames of failures are cut, beside its payload: its texts must not decide where a frame ends. */
 const FAILURE_BYTES = 4096;
 
 /**
- * Turns the rows of one section into frames. The frames follow from the rows and the generation alone: the same
- * section read again gives the same frames with the same numbers.
+ * Turns the rows of one section into frames. The frames follow from the rows, the generation and the verdicts on rows alone: the
+ * same section read again gives the same frames with the same numbers. Each says how far the rows had been read when it was
+ * cut, and which of them a verdict kept from `transform`.
  */
 export class SectionWriter {
   readonly #options: SectionWriterOptions;
@@ -41,6 +45,8 @@ export class SectionWriter {
   #dealt = 0;
   #failures: Failure[] = [];
   #failureBytes = 0;
+  #reach: number | null = 0;
+  readonly #killed: number[] = [];
   #pruned = 0;
   #filtered = 0;
   #failed = 0;
@@ -52,9 +58,11 @@ export class SectionWriter {
     this.#control = controlPartition(options.object, options.section, options.pipeline.partitions);
   }
 
-  /** Transforms a row and adds what it gives: all its messages, or its failure. */
+  /** Transforms a row and adds what it gives: all its messages, or its failure. One with a verdict is not transformed. */
   addRow(row: Row, coordinate: number): void {
+    this.#reach = coordinate;
     try {
+      this.#refuseKilled(coordinate);
       const messages = this.#options.transformRow(row);
       if (messages.length === 1)
         this.#addMessage(this.#encode(messages[0]), this.#partitionOf(messages[0]), coordinate, 0);
@@ -77,6 +85,7 @@ export class SectionWriter {
   }
 
   addFault(fault: RowFault): void {
+    this.#reach = fault.coordinate;
     const error = new DomainError(fault.message, { code: fault.code });
     const payload = fault.rows === 1 ? rawPayload(fault.raw) : null;
     this.#addFailure(
@@ -106,6 +115,7 @@ export class SectionWriter {
 
   /** Cuts what is left. Nothing can be added any more. */
   finish(end: SectionEnd): { frames: readonly FrameDraft[]; record: SectionRecord; recordFrame: FrameDraft } {
+    this.#reach = null;
     for (const partition of [...this.#open.keys()].sort((a, b) => a - b)) this.#cutMessages(partition);
     this.#cutFailures();
     const frames = this.drain();
@@ -125,6 +135,13 @@ export class SectionWriter {
     const number = this.#framesByPartition.get(this.#control) ?? 0;
     const { bytes, digest } = encodeBody({ kind: 'section', record }, this.#options.pipeline.frames);
     return { frames, record, recordFrame: this.#draft('section', this.#control, number, bytes, digest) };
+  }
+
+  #refuseKilled(coordinate: number): void {
+    const verdict = this.#options.killed.get(coordinate);
+    if (verdict === undefined) return;
+    this.#killed.push(coordinate);
+    throw new DomainError(verdict.message, { code: 'E_KILLED' });
   }
 
   #addMessages(messages: readonly unknown[], coordinate: number): void {
@@ -227,7 +244,15 @@ export class SectionWriter {
     digest: string,
   ): FrameDraft {
     const { generation, build, run, object, section, epoch, pipeline } = this.#options;
-    const origin = { kind: 'section', object, section, number, epoch } as const;
+    const origin = {
+      kind: 'section',
+      object,
+      section,
+      number,
+      epoch,
+      reach: this.#reach,
+      ...(this.#killed.length === 0 ? {} : { killed: [...this.#killed] }),
+    } as const;
     return { generation, build, run, origin, partition, body, codec: pipeline.frames, bytes, digest };
   }
 

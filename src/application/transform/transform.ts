@@ -2,6 +2,7 @@ import { DomainError, isDomainError } from '../../domain/errors.ts';
 import { controlPartition } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
+import type { KilledRow, KilledRows } from '../../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
@@ -20,6 +21,8 @@ export interface TransformPorts {
   readonly source: ObjectSource;
   readonly sink: RecordSink;
   readonly tasks: TaskQueue;
+  /** Rows that a process hung or died in: they fail with `E_KILLED` instead of being transformed again. */
+  readonly killed: KilledRows;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -72,6 +75,7 @@ async function transformSections(
   ports: TransformPorts,
 ): Promise<void> {
   const { pipeline, signal } = context;
+  const killed = Map.groupBy(await ports.killed.of(task, signal), ({ section }) => section);
   const where = andWhere(pipeline.source.where, task.where ?? undefined);
   const { decoder, bytes, options } = await openObject(task.object, { pipeline, where }, ports, signal);
   const done = new Set(task.done);
@@ -89,7 +93,11 @@ async function transformSections(
   for await (const batch of decoder.read(bytes, task.sections, task.start, options, signal)) {
     signal.throwIfAborted();
     if (!done.has(batch.section)) {
-      writer ??= new SectionWriter({ ...shared, section: batch.section });
+      writer ??= new SectionWriter({
+        ...shared,
+        section: batch.section,
+        killed: byCoordinate(killed.get(batch.section) ?? []),
+      });
       addBatch(writer, batch, ports.metrics);
       await sendFrames(sender, writer.drain());
     }
@@ -100,6 +108,10 @@ async function transformSections(
     writer = undefined;
     if (await handOn(task, batch.section, batch.end, context, ports)) break;
   }
+}
+
+function byCoordinate(rows: readonly KilledRow[]): ReadonlyMap<number, KilledRow> {
+  return new Map(rows.map((row) => [row.coordinate, row]));
 }
 
 /** The same object would fail again: whoever applies the frame opens a failure, and the next dispatch takes the object up again. */

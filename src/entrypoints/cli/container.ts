@@ -3,6 +3,7 @@ import { Container, type ContainerModule } from 'inversify';
 import type { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { ambientModule, deliveryModule, inMemoryTokens } from '../../adapters/inmemory/module.ts';
 import {
+  localKilledRowsModule,
   localLakeModule,
   localLedgerModule,
   localResultsModule,
@@ -56,6 +57,7 @@ export async function startRuntime({
       queue: { maxReceives: MAX_RECEIVES },
     }),
     localLakeModule({ outputFolder: out, log }),
+    localKilledRowsModule(out),
     localLedgerModule({
       outputFolder: out,
       payloadToJson: (payload) => toTaggedJson(decodeValue(payload)),
@@ -73,6 +75,7 @@ export async function startRuntime({
     queue,
     tasks: queue,
     dedup: container.get(tokens.dedupStore),
+    killed: container.get(tokens.killedRows),
     router: container.get(tokens.errorRouter),
     clock: container.get(tokens.clock),
     random: container.get(tokens.random),

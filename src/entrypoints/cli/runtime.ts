@@ -4,6 +4,7 @@ import type { InMemoryTaskQueue } from '../../adapters/inmemory/task-queue.ts';
 import type { Clock, Log, Random } from '../../domain/ports/ambient.ts';
 import type { DedupStore } from '../../domain/ports/dedup-store.ts';
 import type { ErrorRouter } from '../../domain/ports/error-router.ts';
+import type { KilledRows } from '../../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { ResultStore } from '../../domain/ports/result-store.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
@@ -22,6 +23,7 @@ export interface Runtime extends Reading {
   /** The queue, as the use cases see it. */
   readonly tasks: TaskQueue;
   readonly dedup: DedupStore;
+  readonly killed: KilledRows;
   readonly router: ErrorRouter;
   readonly clock: Clock;
   readonly random: Random;
