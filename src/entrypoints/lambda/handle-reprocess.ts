@@ -57,6 +57,8 @@ export interface RedriveReply {
 /** Failures that are redriven together at most. */
 const BATCH = 500;
 const EXAMPLES = 20;
+/** How often one build tries a failure because of its messages; a direct call tries whatever it selects. */
+const TRIES_BY_MESSAGE = 3;
 
 /** `reprocess` as a function: sends what failed, and only that, back to where it failed. */
 export function reprocessFunction(
@@ -109,7 +111,7 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
       if (isObject(value) && 'failure' in value) {
         const found = await openFailure(ports.letters.failure(text), call);
         if (found === 'unknown') return false;
-        if (found !== 'closed') failures.set(record, found);
+        if (found !== 'done') failures.set(record, found);
         return true;
       }
       if (isObject(value) && 'sections' in value) {
@@ -125,11 +127,14 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
   return sqsResponse([...failed, ...(await redriveMessages(failures, call))]);
 }
 
-/** @returns `unknown` where it is not open yet: the frame that opens it is on its way, after the copy that lies here */
+/**
+ * @returns `done` where nothing is left to do for its message; `unknown` where it is not open yet: the frame that opens it is on
+ *   its way, after the copy that lies here
+ */
 async function openFailure(
-  { generation, failure }: RoutedFailure,
-  { pipeline, invocation, ports }: ReprocessCall,
-): Promise<FailureRecord | 'closed' | 'unknown'> {
+  { generation, failure, build: failedIn }: RoutedFailure,
+  { pipeline, build, invocation, ports }: ReprocessCall,
+): Promise<FailureRecord | 'done' | 'unknown'> {
   const own = `${pipeline.name}@${pipeline.version}`;
   if (generation !== own && !generation.startsWith(`${own}?`)) {
     throw new DomainError(`a failure is of ${generation}, and this function belongs to ${own}`, {
@@ -137,8 +142,16 @@ async function openFailure(
     });
   }
   const query = { generation, id: failure.id, limit: 1 };
-  for await (const record of ports.store.failures(query, invocation.signal))
-    return record.state === 'open' ? record : 'closed';
+  for await (const record of ports.store.failures(query, invocation.signal)) {
+    if (record.state !== 'open') return 'done';
+    // Whatever fails again comes here again, by a message of its own: what this code cannot mend would go round for ever.
+    if (failedIn !== build || record.attempts < TRIES_BY_MESSAGE) return record;
+    invocation.log.warn(
+      { failure: failure.id, attempts: record.attempts },
+      'the failure is left open: this build has tried it often enough',
+    );
+    return 'done';
+  }
   invocation.log.info({ failure: failure.id }, 'the failure is not open yet: its message comes again');
   return 'unknown';
 }
