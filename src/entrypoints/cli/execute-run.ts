@@ -76,6 +76,7 @@ export async function executeRun(
 
   const { where, concurrency } = options;
   const context = { pipeline, build, generation, where, concurrency };
+  const workers = options.pipe === null ? makeWorkers(loaded, run, options.workers, runtime) : undefined;
   const sampler = new Sampler(runtime, startedAt, onSample);
   const stopSampling = sampler.start();
   const publishNow = (under: AbortSignal) => publishResults(loaded, generation, runtime, under);
@@ -83,7 +84,6 @@ export async function executeRun(
     options.pipe === null
       ? async () => undefined
       : keepPublished(publishNow, () => metrics.total('framesApplied') + metrics.total('applied'), runtime);
-  const workers = options.pipe === null ? makeWorkers(loaded, run, options.workers, runtime) : undefined;
   let plan: DispatchSummary;
   try {
     workers?.prepare();
@@ -102,11 +102,15 @@ export async function executeRun(
       return summary;
     });
   } finally {
-    // Whatever the one says, the other has a timer that would keep the process alive.
+    // Whatever the one says, the others would keep the process alive.
     try {
       await workers?.close();
     } finally {
-      await stopPublishing().finally(stopSampling);
+      try {
+        await stopPublishing();
+      } finally {
+        await stopSampling();
+      }
     }
   }
 

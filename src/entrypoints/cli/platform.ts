@@ -40,9 +40,9 @@ export async function withPlatform<Result>(
   const tasks =
     context.transform === undefined ? undefined : taskMapping(context, context.transform, runtime);
   const records = streamMapping(context, runtime, (thrown) => stop.abort(thrown));
-  const running = [tasks, records].map((mapping) => mapping?.run(working));
+  const running = [records.run(working), ...(tasks === undefined ? [] : [tasks.run(working)])];
   // A function that is broken for good must end the work that feeds it, not be found out afterwards.
-  for (const mapping of running) mapping?.catch((thrown: unknown) => stop.abort(thrown));
+  for (const mapping of running) mapping.catch((thrown: unknown) => stop.abort(thrown));
   try {
     const result = await work(working);
     await tasks?.idle(working);

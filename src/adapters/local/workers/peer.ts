@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import process from 'node:process';
+import type process from 'node:process';
 import type { MessagePort, Transferable, Worker } from 'node:worker_threads';
 import { InfrastructureError } from '../../../domain/errors.ts';
 import { crossed, uncrossed, type CrossedError } from './crossed-error.ts';

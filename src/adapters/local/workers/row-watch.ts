@@ -1,5 +1,5 @@
 import process from 'node:process';
-import type { TransformThread } from './transform-worker.ts';
+import type { WatchedWorker } from './transform-worker.ts';
 import { WorkerEnded } from './worker-ended.ts';
 
 export interface RowLimits {
@@ -9,10 +9,13 @@ export interface RowLimits {
   readonly maxMemoryBytes: number;
 }
 
+/** Resident memory of this process, in bytes. */
+const residentMemory = () => process.memoryUsage.rss();
+
 /** Between two looks, in milliseconds. */
 const LOOK_MS = 50;
 
-/** What was seen of a thread when it entered the row that it is still in. */
+/** What was seen of a worker when it entered the row that it is still in. */
 interface Seen {
   readonly count: number;
   readonly memory: number;
@@ -20,45 +23,47 @@ interface Seen {
 }
 
 /**
- * Looks at threads from outside: ends one whose row takes too long, and one whose row makes the process grow over its limit.
+ * Looks at workers from outside: ends one whose row takes too long, and one whose row makes the process grow over its limit.
  *
  * Time is counted in looks: while the whole process stands still (a laptop that sleeps, a debugger), nobody looks.
  */
 export class RowWatch {
   readonly #limits: RowLimits;
-  readonly #seen = new Map<TransformThread, Seen>();
+  readonly #memory: () => number;
+  readonly #seen = new Map<WatchedWorker, Seen>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(limits: RowLimits) {
+  constructor(limits: RowLimits, memory = residentMemory) {
     this.#limits = limits;
+    this.#memory = memory;
   }
 
-  add(thread: TransformThread): void {
-    this.#seen.set(thread, { count: -1, memory: 0, looks: 0 });
+  add(worker: WatchedWorker): void {
+    this.#seen.set(worker, { count: -1, memory: 0, looks: 0 });
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  remove(thread: TransformThread): void {
-    this.#seen.delete(thread);
+  remove(worker: WatchedWorker): void {
+    this.#seen.delete(worker);
     if (this.#seen.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
   #look(): void {
-    const memory = process.memoryUsage.rss();
-    for (const [thread, seen] of this.#seen) {
-      const { count, row } = thread.look();
+    const memory = this.#memory();
+    for (const [worker, seen] of this.#seen) {
+      const { count, row } = worker.look();
       if (row === null || count !== seen.count) {
-        this.#seen.set(thread, { count, memory, looks: 0 });
+        this.#seen.set(worker, { count, memory, looks: 0 });
         continue;
       }
       seen.looks++;
       const why = this.#verdict(seen, memory);
       if (why === undefined) continue;
-      this.remove(thread);
+      this.remove(worker);
       // Its exit is awaited by whoever had it work, and a call of the system's that it is in may keep it long.
-      void thread.end(new WorkerEnded(why.message, { how: why.how, row }));
+      void worker.end(new WorkerEnded(why.message, { how: why.how, row }));
     }
   }
 

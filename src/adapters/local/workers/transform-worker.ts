@@ -4,7 +4,7 @@ import type { Task } from '../../../domain/section.ts';
 import type { KnownVersion } from '../version-cache.ts';
 import { Peer, threadChannel } from './peer.ts';
 import { capabilitiesOf, portServices, type SharedCapabilities, type SharedPorts } from './remote-ports.ts';
-import { SharedMark, type MarkedRow, type MarkLook } from './row-marks.ts';
+import { SharedMark, type MarkLook } from './row-marks.ts';
 import { WorkerEnded } from './worker-ended.ts';
 
 /** What a worker is told when it transforms a task. */
@@ -20,6 +20,11 @@ export interface TransformWorker {
   transform(order: TaskOrder): Promise<void>;
   /** Ends it at once, whatever it does. Resolves when it is gone. */
   end(why: WorkerEnded): Promise<void>;
+}
+
+/** A worker whose rows can be looked at from outside. */
+export interface WatchedWorker extends TransformWorker {
+  look(): MarkLook;
 }
 
 /** What a thread is made with, as its code finds it in `workerData`. */
@@ -49,7 +54,7 @@ export const QUIET = [
 ];
 
 /** A worker that is a thread of this process. */
-export class TransformThread implements TransformWorker {
+export class TransformThread implements WatchedWorker {
   readonly #mark = new SharedMark();
   readonly #worker: Worker;
   readonly #peer: Peer;
@@ -87,11 +92,6 @@ export class TransformThread implements TransformWorker {
     return this.#mark.look();
   }
 
-  /** The row that it is in. */
-  row(): MarkedRow | null {
-    return this.#mark.look().row;
-  }
-
   async end(why: WorkerEnded): Promise<void> {
     // First: what it may still say does not count.
     this.#peer.end(why);
@@ -107,6 +107,6 @@ export class TransformThread implements TransformWorker {
       : this.#fault === undefined
         ? `the worker ended with exit code ${exitCode}`
         : `the worker ended: ${messageOf(this.#fault)}`;
-    return new WorkerEnded(why, { how: 'died', row: this.row() });
+    return new WorkerEnded(why, { how: 'died', row: this.look().row });
   }
 }

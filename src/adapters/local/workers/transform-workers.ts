@@ -7,12 +7,12 @@ import { Gate } from './gate.ts';
 import { RowWatch, type RowLimits } from './row-watch.ts';
 import { stretchOf } from './suspects.ts';
 import type { TaskJournal } from './task-journal.ts';
-import type { TransformThread, TransformWorker } from './transform-worker.ts';
+import type { TransformWorker, WatchedWorker } from './transform-worker.ts';
 import { WorkerEnded } from './worker-ended.ts';
 
 export interface WorkersOptions {
   readonly limits: RowLimits;
-  readonly startThread: () => TransformThread;
+  readonly startThread: () => WatchedWorker;
   /** A worker for one suspected task: it marks its rows in the journal's mark file. */
   readonly startProcess: () => TransformWorker;
   /** What is known of a task's object, so that no worker has to find it out again. */
@@ -48,7 +48,7 @@ export class TransformWorkers {
   readonly #ports: WorkersPorts;
   readonly #watch: RowWatch;
   readonly #gate = new Gate();
-  readonly #idle: TransformThread[] = [];
+  readonly #idle: WatchedWorker[] = [];
 
   constructor(options: WorkersOptions, ports: WorkersPorts) {
     this.#options = options;
