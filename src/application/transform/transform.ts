@@ -5,6 +5,7 @@ import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts'
 import type { KilledRow, KilledRows } from '../../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
+import type { RowMark } from '../../domain/ports/row-mark.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Task } from '../../domain/section.ts';
@@ -23,6 +24,8 @@ export interface TransformPorts {
   readonly tasks: TaskQueue;
   /** Rows that a process hung or died in: they fail with `E_KILLED` instead of being transformed again. */
   readonly killed: KilledRows;
+  /** Where somebody watches for such rows. Default: nobody does. */
+  readonly mark?: RowMark;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -98,7 +101,7 @@ async function transformSections(
         section: batch.section,
         killed: byCoordinate(killed.get(batch.section) ?? []),
       });
-      addBatch(writer, batch, ports.metrics);
+      addBatch(writer, batch, ports);
       await sendFrames(sender, writer.drain());
     }
     if (batch.end === undefined) continue;
@@ -131,13 +134,18 @@ function objectFailure(task: Task, thrown: DomainError, pipeline: AnyPipeline): 
 }
 
 /** Rows and faults in the order in which they stand: where a decoder ends a batch must not show in the frames. */
-function addBatch(writer: SectionWriter, batch: RowBatch, metrics: Metrics): void {
+function addBatch(writer: SectionWriter, batch: RowBatch, { mark, metrics }: TransformPorts): void {
   const faults = [...batch.faults];
-  for (let index = 0; index < batch.rows.length; index++) {
-    const coordinate = batch.coordinates[index] as number;
-    while (faults[0] !== undefined && faults[0].coordinate < coordinate)
-      writer.addFault(faults.shift() as RowFault);
-    writer.addRow(batch.rows[index] as (typeof batch.rows)[number], coordinate);
+  try {
+    for (let index = 0; index < batch.rows.length; index++) {
+      const coordinate = batch.coordinates[index] as number;
+      while (faults[0] !== undefined && faults[0].coordinate < coordinate)
+        writer.addFault(faults.shift() as RowFault);
+      mark?.enter(batch.section, coordinate);
+      writer.addRow(batch.rows[index] as (typeof batch.rows)[number], coordinate);
+    }
+  } finally {
+    mark?.leave();
   }
   for (const fault of faults) writer.addFault(fault);
   writer.addSkipped(batch.pruned, batch.filtered);

@@ -9,6 +9,7 @@ import {
   localResultsModule,
   type LocalLakeOptions,
 } from '../../adapters/local/module.ts';
+import type { LocalObjectSource } from '../../adapters/local/object-source.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import { mergeStates } from '../../application/measures/state.ts';
 import { toTaggedJson } from '../../application/values/tagged-json.ts';
@@ -69,6 +70,8 @@ export async function startRuntime({
   const store = await container.getAsync(tokens.resultStore);
   const queue = container.get(inMemoryTokens.queue);
   return {
+    out,
+    files: container.get(tokens.objectSource) as LocalObjectSource,
     source: lakeIn(container),
     store,
     stream: container.get(inMemoryTokens.stream),
