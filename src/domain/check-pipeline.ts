@@ -6,6 +6,41 @@ import { measureKinds, type Measures } from './measure.ts';
 import type { AnyPipeline, CsvOptions } from './pipeline.ts';
 import { parseWhere } from './predicate.ts';
 
+const fields = {
+  'a pipeline': [
+    'name',
+    'version',
+    'source',
+    'transform',
+    'partitionBy',
+    'analyze',
+    'partitions',
+    'frames',
+    'limits',
+    'mask',
+  ],
+  source: ['format', 'compression', 'csv', 'columns', 'where', 'schema', 'id', 'time'],
+  analyze: ['groupBy', 'measures', 'findings', 'flag'],
+} as const;
+
+/**
+ * What is declared under a name that nobody reads would be left undone in silence: masking above all.
+ *
+ * @throws DomainError `E_PIPELINE_INVALID`, naming the field
+ */
+export function checkFields(declaration: object): void {
+  const { source, analyze } = declaration as { readonly source?: unknown; readonly analyze?: unknown };
+  demandFields(declaration, 'a pipeline', '');
+  if (typeof source === 'object' && source !== null) demandFields(source, 'source', 'source.');
+  if (typeof analyze === 'object' && analyze !== null) demandFields(analyze, 'analyze', 'analyze.');
+}
+
+function demandFields(declared: object, of: keyof typeof fields, prefix: string): void {
+  const known: readonly string[] = fields[of];
+  for (const name of Object.keys(declared))
+    demand(known.includes(name), `${prefix}${name}`, `is no field of ${of}; there are ${known.join(', ')}`);
+}
+
 /**
  * Types do not hold at run time: a pipeline may be JavaScript.
  *

@@ -42,7 +42,9 @@ function maskIn(value: unknown, paths: readonly string[]): unknown {
 function maskField(name: string, field: unknown, paths: readonly string[]): unknown {
   if (paths.includes(name)) return field === null || field === undefined ? field : MASKED;
   // The name itself may have dots: every reading of a path counts.
-  const inside = paths.filter((path) => path.startsWith(`${name}.`)).map((path) => path.slice(name.length + 1));
+  const inside = paths
+    .filter((path) => path.startsWith(`${name}.`))
+    .map((path) => path.slice(name.length + 1));
   return inside.length === 0 ? field : maskIn(field, inside);
 }
 

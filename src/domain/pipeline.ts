@@ -1,4 +1,4 @@
-import { checkPipeline } from './check-pipeline.ts';
+import { checkFields, checkPipeline } from './check-pipeline.ts';
 import type { Columns, RowOf } from './columns.ts';
 import { defaultLimits, type Limits } from './limits.ts';
 import type { Mask } from './mask.ts';
@@ -153,6 +153,7 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
 ): [Misfits<MessageOf<Output>, A>] extends [never]
   ? Pipeline<MessageOf<Output>, A>
   : MeasureReadsAnotherMessage<Misfits<MessageOf<Output>, A>> {
+  checkFields(declaration);
   const { measures } = declaration.analyze ?? {};
   const made = typeof measures === 'function' ? { measures: measures(measuresOf) } : undefined;
   const pipeline: AnyPipeline = {

@@ -36,7 +36,15 @@ export class EffectsFold {
       this.#applied++;
     } catch (thrown) {
       this.#failures.push(
-        failureOf(this.#generation, position(), 'analyze', thrown, 'E_ANALYZE', this.#keeping.message(message), 0),
+        failureOf(
+          this.#generation,
+          position(),
+          'analyze',
+          thrown,
+          'E_ANALYZE',
+          this.#keeping.message(message),
+          0,
+        ),
       );
     }
   }

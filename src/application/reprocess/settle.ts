@@ -199,7 +199,10 @@ function settleMessage(record: FailureRecord, redoing: Redoing): Settlement {
   };
 }
 
-function keptAgain({ failure: { position, payload } }: FailureRecord, { keeping }: Redoing): Uint8Array | null {
+function keptAgain(
+  { failure: { position, payload } }: FailureRecord,
+  { keeping }: Redoing,
+): Uint8Array | null {
   return keeping.again(payload, position.output === null ? 'row' : 'message');
 }
 
