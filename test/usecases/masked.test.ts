@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
 import { unpackFrame } from '../../src/application/frames/frame-codec.ts';
 import { decodeValue } from '../../src/application/values/value-reader.ts';
-import type { FailuresBody } from '../../src/domain/frame.ts';
 import type { Mask } from '../../src/domain/mask.ts';
 import { count } from '../../src/domain/measure.ts';
 import { definePipeline, type AnyPipeline, type FrameCodec } from '../../src/domain/pipeline.ts';
@@ -15,7 +14,7 @@ import { BUCKET } from './lakes.ts';
 const CANARY = 'anna-4711';
 const GENERATION = 'people@1';
 const never = new AbortController().signal;
-const name = { bucket: BUCKET, key: 'people.jsonl' };
+const file = { bucket: BUCKET, key: 'people.jsonl' };
 
 const person = (id: number, fate: string) => ({
   id,
@@ -63,7 +62,7 @@ function people({ mask, mended = false, frames = 'packed' }: How): AnyPipeline {
 }
 
 async function ran(world: World, how: How, text = LAKE): Promise<Process> {
-  world.source.put(name, Buffer.from(text, 'utf8'));
+  world.source.put(file, Buffer.from(text, 'utf8'));
   const process = new Process(world, people(how));
   await process.run();
   return process;
@@ -99,9 +98,11 @@ async function traces(world: World, process: Process): Promise<string> {
 }
 
 function textOf(found: unknown): string {
-  return JSON.stringify(found, (_, value: unknown) =>
-    value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value,
-  );
+  return JSON.stringify(found, function (this: Record<string, unknown>, field, value: unknown) {
+    const bytes = this[field];
+    // What a Buffer's own `toJSON` makes of it would hide what is in it.
+    return bytes instanceof Uint8Array ? Buffer.from(bytes).toString('latin1') : value;
+  });
 }
 
 describe('masked fields', () => {
@@ -122,7 +123,8 @@ describe('masked fields', () => {
   it('would be found where nothing is masked', async () => {
     const world = newWorld();
     const process = await ran(world, {});
-    expect((await traces(world, process)).split(CANARY).length).toBeGreaterThan(12);
+    // Five in the store, as many in the copies, and three in the frame of rows that failed.
+    expect((await traces(world, process)).split(CANARY).length - 1).toBe(13);
   });
 
   it('of which one list is left out: nothing of it is kept', async () => {
@@ -173,8 +175,8 @@ describe('masked fields', () => {
   it.each(['gone', 'another'])('cannot be redriven where their object is %s, and say so', async (what) => {
     const world = newWorld();
     await ran(world, { mask: masks });
-    if (what === 'gone') world.source.delete(name);
-    else world.source.put(name, Buffer.from('{"id":1}\n', 'utf8'));
+    if (what === 'gone') world.source.delete(file);
+    else world.source.put(file, Buffer.from('{"id":1}\n', 'utf8'));
     const mended = new Process(world, people({ mask: masks, mended: true }), 'build-2');
     const { sent, notRedrivable } = await mended.redrive();
     expect(sent).toBe(0);
@@ -187,7 +189,7 @@ describe('masked fields', () => {
   it('are never taken for data by code whose mask is gone', async () => {
     const world = newWorld();
     await ran(world, { mask: masks });
-    world.source.delete(name);
+    world.source.delete(file);
     const unmasked = new Process(world, people({ mended: true }), 'build-2');
     expect(await unmasked.redrive()).toMatchObject({ sent: 0 });
     expect(await groups(world)).toEqual([`${CANARY}@example.org`]);
