@@ -24,7 +24,8 @@ async function release(): Promise<void> {
     options: { out: { type: 'string', default: 'release' }, unaudited: { type: 'boolean', default: false } },
   });
   const problems = [...inFiles(), ...(await inRegistry(values.unaudited))];
-  if (problems.length > 0) throw new Error(`nothing is released:\n${problems.map((problem) => `  ${problem}\n`).join('')}`);
+  if (problems.length > 0)
+    throw new Error(`nothing is released:\n${problems.map((problem) => `  ${problem}\n`).join('')}`);
   const out = resolve(root, values.out);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
@@ -58,7 +59,10 @@ async function inRegistry(unaudited: boolean): Promise<string[]> {
     if (found.outcome === 'found') problems.push(`${folder}: vulnerable: ${found.vulnerable.join(', ')}`);
     if (found.outcome !== 'not checked') continue;
     if (unaudited) process.stderr.write(`${folder}: vulnerabilities are NOT CHECKED: ${found.why}\n`);
-    else problems.push(`${folder}: vulnerabilities are not checked (${found.why}); --unaudited releases all the same`);
+    else
+      problems.push(
+        `${folder}: vulnerabilities are not checked (${found.why}); --unaudited releases all the same`,
+      );
   }
   return problems;
 }
@@ -74,9 +78,13 @@ async function pack(folder: string, out: string): Promise<string> {
 
 /** @returns the name of the bill of materials */
 async function describe(folder: string, out: string): Promise<string> {
-  const { name, version } = readManifest(folder);
+  const manifest = readManifest(folder);
+  const { name, version } = manifest;
   const file = `${name}-${version}.cdx.json`;
-  writeFileSync(join(out, file), `${JSON.stringify(await sbomOf(folder), null, 2)}\n`);
+  writeFileSync(
+    join(out, file),
+    `${JSON.stringify(await sbomOf(readLockfile(folder), manifest), null, 2)}\n`,
+  );
   return file;
 }
 

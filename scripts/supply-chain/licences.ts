@@ -49,5 +49,11 @@ function section(name: string, lockfile: Lockfile): string[] {
   const rows = productionPackages(lockfile).map(
     ([path, locked]) => `| \`${nameOf(path, locked)}\` | ${locked.version} | ${locked.license} |`,
   );
-  return [`## ${name}`, '', '| package | version | licence |', '| --- | --- | --- |', ...new Set(rows.sort())];
+  return [
+    `## ${name}`,
+    '',
+    '| package | version | licence |',
+    '| --- | --- | --- |',
+    ...new Set(rows.sort()),
+  ];
 }

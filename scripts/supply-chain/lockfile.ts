@@ -33,8 +33,6 @@ export interface LockedPackage extends Dependencies {
   readonly license?: string;
   readonly link?: boolean;
   readonly inBundle?: boolean;
-  readonly dev?: boolean;
-  readonly devOptional?: boolean;
   readonly hasInstallScript?: boolean;
 }
 
@@ -69,7 +67,8 @@ export function lockfileProblems({ packages, lockfileVersion }: Lockfile, manife
     if (locked.link === true) problems.push(`${path} is a link`);
     // A lockfile that names registries would tie everybody to one: .npmrc leaves them out, so that what is named is something else.
     if (locked.resolved !== undefined) problems.push(`${path} comes from ${locked.resolved}`);
-    if (locked.integrity === undefined && !isBundled(path, packages)) problems.push(`${path} has no integrity`);
+    if (locked.integrity === undefined && !isBundled(path, packages))
+      problems.push(`${path} has no integrity`);
     if (locked.integrity?.startsWith('sha1-') === true) problems.push(`${path} has a SHA-1 only`);
     const name = nameOf(path, locked);
     if (locked.hasInstallScript === true && manifest.allowScripts?.[name] === undefined)
@@ -82,11 +81,34 @@ export function nameOf(path: string, { name }: LockedPackage): string {
   return name ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
 }
 
-/** Packages that somebody who installs the published package gets. */
-export function productionPackages({ packages }: Lockfile): (readonly [path: string, locked: LockedPackage])[] {
-  return Object.entries(packages).filter(
-    ([path, { dev, devOptional }]) => path !== '' && dev !== true && devOptional !== true,
-  );
+/**
+ * Packages that come with a published one, on every platform together: what it depends on, and what that depends on. Peers are not
+ * among them: whoever installs it chooses theirs.
+ */
+export function productionPackages({
+  packages,
+}: Lockfile): (readonly [path: string, locked: LockedPackage])[] {
+  const found = new Map<string, LockedPackage>();
+  const visit = (path: string, { dependencies, optionalDependencies }: LockedPackage): void => {
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+      const place = resolveFrom(path, name, packages);
+      const locked = place === undefined ? undefined : packages[place];
+      if (place === undefined || locked === undefined || found.has(place)) continue;
+      found.set(place, locked);
+      visit(place, locked);
+    }
+  };
+  visit('', packages[''] ?? {});
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** As Node looks for it: in the package's own folder first, then in those around it. */
+function resolveFrom(path: string, name: string, packages: Lockfile['packages']): string | undefined {
+  for (let around = path; ; around = around.slice(0, Math.max(0, around.lastIndexOf('node_modules/') - 1))) {
+    const place = `${around === '' ? '' : `${around}/`}node_modules/${name}`;
+    if (packages[place] !== undefined) return place;
+    if (around === '') return undefined;
+  }
 }
 
 /** Whether it lies in the tarball of the package around it, whose digest covers it. */
