@@ -6,5 +6,7 @@ export default defineConfig({
     include: ['test/package/**/*.test.ts'],
     testTimeout: 120_000,
     hookTimeout: 300_000,
+    // Each of them builds the package, into the same folder.
+    fileParallelism: false,
   },
 });

@@ -21,7 +21,7 @@ export interface Sbom {
 export async function sbomOf(lockfile: Lockfile, manifest: Manifest): Promise<Sbom> {
   const { devDependencies: _dev, peerDependencies: _peers, ...own } = manifest;
   const packages = Object.fromEntries(
-    productionPackages(lockfile).map(([path, { peerDependencies: _, ...locked }]) => [path, locked]),
+    productionPackages(lockfile).map(([path, { peerDependencies: _peersToo, ...locked }]) => [path, locked]),
   );
   const folder = mkdtempSync(join(tmpdir(), 'sluice-sbom-'));
   try {
