@@ -7,6 +7,7 @@ export { count, countIf, distinct, max, mean, min, quantiles, sum } from './doma
 export type { Measure, MeasuresOf, Quantiles } from './domain/measure.ts';
 export type { Columns, ColumnType, RowOf } from './domain/columns.ts';
 export type { Limits } from './domain/limits.ts';
+export type { Mask } from './domain/mask.ts';
 export type { Row } from './domain/row.ts';
 export type { Where } from './domain/where.ts';
 

@@ -8,7 +8,8 @@ import type { RowPosition } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { SectionRecord } from '../../domain/section.ts';
 import { ignoreRejection } from '../failures/ignore-rejection.ts';
-import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
+import { failureOf } from '../failures/describe-failure.ts';
+import { keepingOf, type Keeping } from '../failures/kept-payload.ts';
 import type { RowFault, SectionEnd } from '../formats/decoder.ts';
 import { digestOf, encodeBody, type FrameDraft } from '../frames/frame-codec.ts';
 import type { EncodedMessage, MessageEncoding, MessagesBodyWriter } from '../frames/message-encoding.ts';
@@ -40,6 +41,7 @@ export class SectionWriter {
   /** By partition; with frames dealt round there is one, under 0, and its partition is chosen when it is cut. */
   readonly #open = new Map<number, MessagesBodyWriter>();
   readonly #control: number;
+  readonly #keeping: Keeping;
   readonly #framesByPartition = new Map<number, number>();
   #cut: FrameDraft[] = [];
   #dealt = 0;
@@ -55,6 +57,7 @@ export class SectionWriter {
 
   constructor(options: SectionWriterOptions) {
     this.#options = options;
+    this.#keeping = keepingOf(options.pipeline);
     this.#control = controlPartition(options.object, options.section, options.pipeline.partitions);
   }
 
@@ -77,7 +80,7 @@ export class SectionWriter {
           'transform',
           thrown,
           'E_TRANSFORM',
-          payloadOf(row),
+          this.#keeping.row(row),
           1,
         ),
       );
@@ -87,7 +90,7 @@ export class SectionWriter {
   addFault(fault: RowFault): void {
     this.#reach = fault.coordinate;
     const error = new DomainError(fault.message, { code: fault.code });
-    const payload = fault.rows === 1 ? rawPayload(fault.raw) : null;
+    const payload = fault.rows === 1 ? this.#keeping.raw(fault.raw) : null;
     this.#addFailure(
       failureOf(
         this.#options.generation,

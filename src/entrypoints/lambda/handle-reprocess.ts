@@ -196,8 +196,8 @@ async function redriveBatch(
     { ...ports, clock, log, metrics },
   );
   lap();
-  for (const { id, reason } of summary.notRedrivable)
-    log.warn({ failure: id }, `the failure is left open: ${reason}`);
+  for (const { id, code, reason } of summary.notRedrivable)
+    log.warn({ code, failure: id }, `the failure is left open: ${reason}`);
   return summary;
 }
 
