@@ -24,7 +24,7 @@ const described = (codec: FrameCodec) =>
     generation: 'p@1',
     build: 'b1',
     run: 'r1',
-    origin: { kind: 'section', object, section: 3, number: 2, epoch: 1 },
+    origin: { kind: 'section', object, section: 3, number: 2, epoch: 1, reach: 70 },
     partition: 7,
     codec,
   }) as const;

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { InfrastructureError } from '../../domain/errors.ts';
-import { EXT_BIGINT, EXT_DATE, EXT_UNDEFINED, EXT_UTF16, MAX_DEPTH } from './value-writer.ts';
+import { MASKED } from '../../domain/mask.ts';
+import { EXT_BIGINT, EXT_DATE, EXT_MASKED, EXT_UNDEFINED, EXT_UTF16, MAX_DEPTH } from './value-writer.ts';
 
 const SHORT_STRING = 24;
 
@@ -148,6 +149,8 @@ export class ValueReader {
         return bytes.toString('utf16le');
       case EXT_UNDEFINED:
         return undefined;
+      case EXT_MASKED:
+        return MASKED;
       default:
         throw corrupt(`extension ${type} is not known`);
     }

@@ -16,10 +16,11 @@ import {
   taskQueueUrl,
 } from './configuration.ts';
 import { composed } from './container.ts';
+import type { DispatchFunctionPorts } from './dispatch-call.ts';
 import type { LambdaHandler } from './events.ts';
 import { payloadToJson } from './failure-payload.ts';
 import { wrong } from './fields.ts';
-import { dispatchFunction, type DispatchFunctionPorts } from './handle-dispatch.ts';
+import { dispatchFunction } from './handle-dispatch.ts';
 import type { Surroundings } from './handler.ts';
 import { resultsModule } from './results-module.ts';
 import { lambdaSurroundings } from './surroundings.ts';

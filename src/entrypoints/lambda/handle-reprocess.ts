@@ -212,8 +212,8 @@ async function redriveBatch(
     const lap = batches.laps(clock);
     const summary = await redrive(inOrder(failures), context, { ...ports, clock, log, metrics });
     lap();
-    for (const { id, reason } of summary.notRedrivable)
-      log.warn({ failure: id }, `the failure is left open: ${reason}`);
+    for (const { id, code, reason } of summary.notRedrivable)
+      log.warn({ code, failure: id }, `the failure is left open: ${reason}`);
     return summary;
   });
 }
