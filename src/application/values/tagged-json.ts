@@ -41,11 +41,9 @@ export function fromTaggedJson(text: string): unknown {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
-  } catch (cause) {
-    throw new InfrastructureError('encoded data is damaged: it is no JSON', {
-      code: 'E_FRAME_CORRUPT',
-      cause,
-    });
+  } catch {
+    // The parser's own message quotes the data.
+    throw damaged('it is no JSON');
   }
   return untag(parsed, 0);
 }
@@ -77,7 +75,7 @@ function untagOne(name: string, value: unknown, depth: number): unknown {
   if (name === '$undefined') return undefined;
   if (name === '$object' && typeof value === 'object' && value !== null)
     return untagFields(value as Record<string, unknown>, depth);
-  throw damaged(`${name} is not known`);
+  throw damaged('a tag is not known, or holds what it cannot');
 }
 
 function damaged(why: string): InfrastructureError {
