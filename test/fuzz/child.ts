@@ -1,6 +1,7 @@
 /** Run by itself: tries inputs, and says what it finds. Whatever happens to this process happens to nobody else. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { resourceUsage } from 'node:process';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { mutatedInputs } from './mutations.ts';
 import { noTotals, type Assignment, type Report, type Totals } from './reports.ts';
@@ -118,7 +119,7 @@ async function findRejections(
   for (const input of candidates) {
     const [reason] = await rejectionsOf(async () => void (await resultOf(open, input)));
     if (reason === undefined) continue;
-    const error = new Error(`nobody awaited: ${String(reason)}`, { cause: reason });
+    const error = new Error(`nobody awaited: ${inspect(reason)}`, { cause: reason });
     if (!known.has(kindOf(error))) report(target, input, error);
     known.add(kindOf(error));
   }

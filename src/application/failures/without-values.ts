@@ -36,19 +36,6 @@ function collect(value: unknown, into: Set<string>, depth: number): void {
 }
 
 /** Names of types: they tell what was expected, whatever a row holds. */
-const WORDS: ReadonlySet<string> = new Set([
-  ...[
-    'string',
-    'number',
-    'bigint',
-    'boolean',
-    'object',
-    'array',
-    'date',
-    'null',
-    'undefined',
-    'true',
-    'false',
-    'NaN',
-  ],
-]);
+const WORDS: ReadonlySet<string> = new Set(
+  'string number bigint boolean object array date null undefined true false NaN'.split(' '),
+);

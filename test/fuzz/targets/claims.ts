@@ -74,7 +74,7 @@ export const claimsTarget: Target = {
         agree('claims', asked.length > 0, isClaim);
         if (code !== undefined) return 'refused';
         if (!isClaim) agree('data', value, input);
-        else agree('kept data', [digestOf(value as Uint8Array), value?.length], [claimed, Number(length)]);
+        else agree('kept data', [digestOf(value), value?.length], [claimed, Number(length)]);
         return isClaim ? 'accepted' : 'refused';
       },
     };

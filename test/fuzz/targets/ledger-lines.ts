@@ -72,5 +72,5 @@ function failureWith(text: string, odd: string, payload: Uint8Array): RoutedFail
       rows: 1,
       payload,
     },
-  } as RoutedFailure;
+  };
 }

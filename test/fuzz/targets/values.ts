@@ -15,7 +15,7 @@ const SAMPLES: readonly unknown[] = [
     big: 123_456_789_012_345_678_901n,
     lone: '\ud800x',
   },
-  { $x: 1, $object: { $bigint: '1' }, list: [undefined, { $y: [] }], constructor: 1, then: 'x', '': 0 },
+  { $x: 1, $object: { $bigint: '1' }, list: [undefined, { $y: [] }], constructor: 1, toJSON: 'x', '': 0 },
   Array.from({ length: 40 }, (_, i) => ({ lane: `L${i}`, delay: i })),
 ];
 
