@@ -56,7 +56,8 @@ function isRouted(value: object): value is RoutedFailure {
     [generation, pipeline, run, build].every((text) => typeof text === 'string') &&
     Number.isFinite(version) &&
     (route === 'dead-letter' || route === 'ledger') &&
-    !Number.isNaN(new Date(at as number).getTime()) &&
+    typeof at === 'number' &&
+    !Number.isNaN(new Date(at).getTime()) &&
     isFailure(failure)
   );
 }

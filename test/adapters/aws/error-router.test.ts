@@ -332,7 +332,7 @@ describe('AwsErrorRouter', () => {
     const bodies = [
       ...['', '{}', 'null', '[]', '{"kind":"other"}', '{"canary":'],
       ...odd.map((each) => JSON.stringify({ ...about, failure: each })),
-      ...[{ route: 'x' }, { at: '1e99' }, { run: 1 }].map((each) =>
+      ...[{ route: 'x' }, { at: '1e99' }, { at: { toString: 1 } }, { run: 1 }].map((each) =>
         JSON.stringify({ ...about, failure, ...each }),
       ),
     ];

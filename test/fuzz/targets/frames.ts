@@ -165,7 +165,8 @@ export const frameHeadersTarget: Target = {
         const text = Buffer.from(input).toString('utf8');
         const named = /"body":"(\w+)"/.exec(text)?.[1];
         const { body } =
-          sound.find(({ header }) => header.body === named && text.includes(`"codec":"${header.codec}"`)) ?? sound[0]!;
+          sound.find(({ header }) => header.body === named && text.includes(`"codec":"${header.codec}"`)) ??
+          sound[0]!;
         return check(packedText(input, body, text.includes('"codec":"json"')));
       },
     };

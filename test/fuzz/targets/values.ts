@@ -48,7 +48,7 @@ export const valuesTarget: Target = {
       const ours = await outcomeOf(['E_FRAME_CORRUPT'], () => decodeValue(input));
       if (ours.code !== undefined) return 'refused';
       // What is read can be written, and is the same then.
-      agree('values after another way', decodeValue(encodeValue(ours.value)), ours.value);
+      agree('values after another way', decodeValue(encodeValue(ours.value)), normal(ours.value));
       let theirs: unknown;
       try {
         theirs = decode(input, { extensionCodec });
