@@ -14,7 +14,7 @@ import {
 } from './configuration.ts';
 import { composed } from './container.ts';
 import type { DispatchFunctionPorts } from './dispatch-call.ts';
-import type { LambdaHandler } from './events.ts';
+import { parseJson, type LambdaHandler } from './events.ts';
 import { payloadToJson } from './failure-payload.ts';
 import { dispatchFunction } from './handle-dispatch.ts';
 import type { Surroundings } from './handler.ts';
@@ -55,7 +55,7 @@ async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts>
         send: (order, signal) => sender.send([{ body: queueJson(order) }], signal),
         read: async (body, signal) => {
           const data = await claims.redeem(Buffer.from(body, 'utf8'), signal);
-          return JSON.parse(Buffer.from(data).toString('utf8')) as unknown;
+          return parseJson(Buffer.from(data).toString('utf8'), 'an order');
         },
       },
     };

@@ -8,6 +8,7 @@ import type { TaskQueue } from '../../domain/ports/task-queue.ts';
 import type { Task } from '../../domain/section.ts';
 import {
   isObject,
+  parseJson,
   sqsRecordsOf,
   type LambdaHandler,
   type PartialResponse,
@@ -107,7 +108,7 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
     () => isLate(call),
     async (record) => {
       const text = await ports.letters.read(record.body, signal);
-      const value: unknown = JSON.parse(text);
+      const value = parseJson(text, 'a message');
       if (isObject(value) && 'failure' in value) {
         const found = await openFailure(ports.letters.failure(text), call);
         if (found === 'unknown') return false;
@@ -273,7 +274,9 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
   let lost = 0;
   for (const name of created) {
     const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
-    const kept = undeliveredOf(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    const kept = undeliveredOf(
+      parseJson(Buffer.from(bytes).toString('utf8'), `s3://${name.bucket}/${name.key}`),
+    );
     if (kept === null) {
       throw new DomainError(`s3://${name.bucket}/${name.key} is no word of an on-failure destination`, {
         code: 'E_EVENT',
