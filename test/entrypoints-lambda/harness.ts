@@ -18,7 +18,7 @@ import type { ObjectName } from '../../src/domain/lake-object.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { ObjectSource } from '../../src/domain/ports/object-source.ts';
 import type { ResultStore } from '../../src/domain/ports/result-store.ts';
-import type { LambdaContext, LambdaHandler } from '../../src/entrypoints/lambda/events.ts';
+import { parseJson, type LambdaContext, type LambdaHandler } from '../../src/entrypoints/lambda/events.ts';
 import { analyzeFunction } from '../../src/entrypoints/lambda/handle-analyze.ts';
 import { dispatchFunction } from '../../src/entrypoints/lambda/handle-dispatch.ts';
 import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess.ts';
@@ -190,7 +190,7 @@ export class World {
           // As it travels: nothing of it but JSON.
           this.orders.push(JSON.parse(JSON.stringify(order)) as Record<string, unknown>);
         },
-        read: async (body: string): Promise<unknown> => JSON.parse(body) as unknown,
+        read: async (body: string): Promise<unknown> => parseJson(body, 'an order'),
       },
     };
   }

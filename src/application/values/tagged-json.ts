@@ -43,11 +43,9 @@ export function fromTaggedJson(text: string): unknown {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
-  } catch (cause) {
-    throw new InfrastructureError('encoded data is damaged: it is no JSON', {
-      code: 'E_FRAME_CORRUPT',
-      cause,
-    });
+  } catch {
+    // The parser's own message quotes the data.
+    throw damaged('it is no JSON');
   }
   return untag(parsed, 0);
 }
@@ -71,16 +69,19 @@ function untagFields(value: Record<string, unknown>, depth: number): Record<stri
   return object;
 }
 
+/** Numbers that JSON does not have. */
+const NOT_IN_JSON: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
+
 function untagOne(name: string, value: unknown, depth: number): unknown {
   if (name === '$bigint' && typeof value === 'string' && /^-?\d+$/.test(value)) return BigInt(value);
   if (name === '$date' && (value === null || typeof value === 'string')) return new Date(value ?? Number.NaN);
   if (name === '$bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'));
-  if (name === '$number') return Number(value);
+  if (name === '$number' && typeof value === 'string' && NOT_IN_JSON.has(value)) return Number(value);
   if (name === '$undefined') return undefined;
   if (name === '$masked') return MASKED;
   if (name === '$object' && typeof value === 'object' && value !== null)
     return untagFields(value as Record<string, unknown>, depth);
-  throw damaged(`${name} is not known`);
+  throw damaged('a tag is not known, or holds what it cannot');
 }
 
 function damaged(why: string): InfrastructureError {

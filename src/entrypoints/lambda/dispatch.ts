@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer';
 import process from 'node:process';
-import { jsonOf } from '../../adapters/aws/json-text.ts';
 import { isListed } from '../../adapters/aws/locations.ts';
 import { awsFailureModule, awsLakeModule, awsQueueModule, awsTokens } from '../../adapters/aws/module.ts';
 import { queueJson } from '../../adapters/aws/sqs-batch.ts';
@@ -17,9 +16,8 @@ import {
 } from './configuration.ts';
 import { composed } from './container.ts';
 import type { DispatchFunctionPorts } from './dispatch-call.ts';
-import type { LambdaHandler } from './events.ts';
+import { parseJson, type LambdaHandler } from './events.ts';
 import { payloadToJson } from './failure-payload.ts';
-import { wrong } from './fields.ts';
 import { dispatchFunction } from './handle-dispatch.ts';
 import type { Surroundings } from './handler.ts';
 import { resultsModule } from './results-module.ts';
@@ -61,7 +59,7 @@ async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts>
         send: (order, signal) => sender.send([{ body: queueJson(order) }], signal),
         read: async (body, signal) => {
           const data = await claims.redeem(Buffer.from(body, 'utf8'), signal);
-          return jsonOf(Buffer.from(data).toString('utf8'), () => wrong('the message', 'is no JSON'));
+          return parseJson(Buffer.from(data).toString('utf8'), 'an order');
         },
       },
     };

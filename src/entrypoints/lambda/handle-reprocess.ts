@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { jsonOf } from '../../adapters/aws/json-text.ts';
 import { redrive, type RedrivePorts, type RedriveSummary } from '../../application/reprocess/redrive.ts';
 import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -10,17 +9,16 @@ import { isRedrivenUnasked } from '../../domain/routing.ts';
 import type { Task } from '../../domain/section.ts';
 import {
   isObject,
+  parseJson,
   sqsRecordsOf,
   type LambdaHandler,
   type PartialResponse,
   type SqsRecord,
 } from './events.ts';
-import { wrong } from './fields.ts';
 import { createFunction, type Surroundings } from './handler.ts';
 import type { Invocation } from './invocation.ts';
 import { readWhole } from './kept-bundles.ts';
 import { createdObjectsOf, refuseFaults } from './object-events.ts';
-import { locationOf } from './order.ts';
 import { Pace, sharesOf } from './pace.ts';
 import { sqsResponse } from './partial-response.ts';
 import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
@@ -110,7 +108,7 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
     () => isLate(call),
     async (record, about) => {
       const text = await ports.letters.read(record.body, signal);
-      const value = jsonOf(text, () => wrong('the message', 'is no JSON'));
+      const value = parseJson(text, 'a message');
       if (isObject(value) && 'failure' in value) {
         const routed = ports.letters.failure(text);
         about({ run: routed.run, failure: routed.failure.id });
@@ -287,9 +285,14 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
   let lost = 0;
   for (const name of created.names) {
     const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
-    const refusal = () => wrong(locationOf(name), 'is no word of an on-failure destination');
-    const kept = undeliveredOf(jsonOf(Buffer.from(bytes).toString('utf8'), refusal));
-    if (kept === null) throw refusal();
+    const kept = undeliveredOf(
+      parseJson(Buffer.from(bytes).toString('utf8'), `s3://${name.bucket}/${name.key}`),
+    );
+    if (kept === null) {
+      throw new DomainError(`s3://${name.bucket}/${name.key} is no word of an on-failure destination`, {
+        code: 'E_EVENT',
+      });
+    }
     const again = await putAgain(kept, build, endsAt, putPorts);
     sent += again.sent;
     lost += again.lost;

@@ -1,5 +1,4 @@
 import { readResults } from '../../application/results/read-results.ts';
-import { messageOf } from '../../domain/errors.ts';
 import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log } from '../../domain/ports/ambient.ts';
@@ -142,17 +141,24 @@ export class Publisher {
   ): Promise<{ groups: number; findings: number }> {
     let groups = 0;
     let findings = 0;
+    let failed = 0;
     const pipeline = this.#pipeline;
     const results = async function* (): AsyncGenerator<PublishedGroup> {
       const measures = declaredMeasures(generation);
       for await (const { error, ...group } of readResults(store, generation.id, pipeline, measures, signal)) {
         groups++;
         findings += group.findings.length;
-        if (error !== null) log.error({ code: error.code, group: group.group }, messageOf(error));
+        if (error !== null) failed++;
         yield group;
       }
     };
     await store.publish(generation.id, results(), signal);
+    // Neither the group nor what was thrown: both may hold what stands in rows.
+    if (failed > 0)
+      log.error(
+        { code: 'E_FINDING', generation: generation.id, groups: failed },
+        'findings threw for some groups',
+      );
     return { groups, findings };
   }
 

@@ -1,12 +1,10 @@
 import { Buffer } from 'node:buffer';
-import { jsonOf } from '../../adapters/aws/json-text.ts';
 import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { FrameSender, type FrameSenderOptions } from '../../application/frames/frame-sender.ts';
 import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { PackedFrame } from '../../domain/frame.ts';
 import type { Log } from '../../domain/ports/ambient.ts';
-import { wrong } from './fields.ts';
-import { isObject, kinesisRecordsOf, resourceName } from './events.ts';
+import { isObject, kinesisRecordsOf, parseJson, resourceName } from './events.ts';
 import { sharesOf, type Pace } from './pace.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 
@@ -33,6 +31,7 @@ export function undeliveredOf(value: unknown): Undelivered | null {
   if (!isObject(value) || !isObject(info)) return null;
   const { streamArn, shardId, startSequenceNumber: from, endSequenceNumber: to, batchSize } = info;
   if (![streamArn, shardId, from, to].every((field) => typeof field === 'string')) return null;
+  if (!/^\d+$/.test(from as string) || !/^\d+$/.test(to as string)) return null;
   const range = { streamName: resourceName(streamArn as string), shardId, from, to } as ShardRange;
   const records = Number.isSafeInteger(batchSize) ? (batchSize as number) : null;
   return { ...range, records, data: dataOf(value['payload']) };
@@ -40,9 +39,7 @@ export function undeliveredOf(value: unknown): Undelivered | null {
 
 function dataOf(payload: unknown): readonly Uint8Array[] | null {
   const event =
-    typeof payload === 'string'
-      ? jsonOf(payload, () => wrong('the payload of an on-failure destination', 'is no JSON'))
-      : payload;
+    typeof payload === 'string' ? parseJson(payload, 'the payload of an on-failure destination') : payload;
   const records = kinesisRecordsOf(event);
   return records?.map(({ kinesis }) => Buffer.from(kinesis.data, 'base64')) ?? null;
 }
