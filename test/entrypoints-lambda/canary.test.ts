@@ -70,7 +70,7 @@ function pipeline(): AnyPipeline {
   type Row = { fails?: string; note: string; lane: string };
   return testPipeline({
     source: { schema, where: { lane: { $ne: `filtered-${CANARY}` } } },
-    transform: (row: unknown) => (fail(row as Row, 'transform'), row as never),
+    transform: (row: unknown) => (fail(row as Row, 'transform'), row),
     partitionBy: (row: unknown) => (row as Row).lane,
     analyze: {
       groupBy: (row: unknown) => (fail(row as Row, 'analyze'), (row as Row).lane),
