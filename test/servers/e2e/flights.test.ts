@@ -62,8 +62,8 @@ describe('3,000,000 flights through the functions, while calls fail and function
     { timeout: 400_000 },
     async () => {
       const key = 'flights/yyyy=2001/flights 3m+é.parquet';
-      const flights = await readFile(FLIGHTS);
-      await stack.put(key, flights);
+      const file = await readFile(FLIGHTS);
+      await stack.put(key, file);
       // As EventBridge tells of it.
       await stack.peers.sqs.send(
         new SendMessageCommand({
@@ -86,7 +86,7 @@ describe('3,000,000 flights through the functions, while calls fail and function
       expect(objects).toMatchObject([{ complete: true, rows: 3_000_000, failed: 0 }]);
       for (const object of objects) expect(reconcileObject(object).balances).toBe(true);
 
-      const local = await localOutcome(PIPELINE, GENERATION, { 'flights.parquet': flights });
+      const local = await localOutcome(PIPELINE, GENERATION, { 'flights.parquet': file });
       expect(await outcomeOf(store, GENERATION)).toEqual(local);
 
       const { measures } = lanePerformance.analyze;

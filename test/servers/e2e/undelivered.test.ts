@@ -145,7 +145,7 @@ describe('batches that analyze fails until the mapping gives them up, under the 
         new ReceiveMessageCommand({ QueueUrl: stack.peers.queues.failures }),
       );
       expect(Messages ?? []).toEqual([]);
-      expect((await objects()).map(({ complete }) => complete).toSorted()).toEqual([false, true]);
+      expect((await objects()).filter(({ complete }) => complete)).toHaveLength(1);
 
       // What is gone is sections that are missing: the next dispatch does them again.
       await dispatch('second.csv');
