@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { analyzeRecord, type AnalyzePorts } from '../../application/analyze/analyze.ts';
-import { unpackFrame } from '../../application/frames/frame-codec.ts';
+import { readFrameHeader } from '../../application/frames/frame-codec.ts';
 import { generationOf } from '../../application/generation.ts';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -123,7 +123,7 @@ async function handToItsBuild(
   { ports, invocation }: AnalyzeCall,
   context: LambdaContext,
 ): Promise<void> {
-  const { build } = (await unpackFrame(data)).header;
+  const { build } = await readFrameHeader(data);
   if (await ports.kept.handle(build, record, context, invocation.signal)) return;
   throw new DomainError(`build ${build}, which the record belongs to, has not applied it`, {
     code: 'E_OTHER_BUILD',
@@ -132,6 +132,6 @@ async function handToItsBuild(
 }
 
 async function isOurs(data: Uint8Array, pipeline: AnyPipeline): Promise<boolean> {
-  const { header } = await unpackFrame(data);
-  return header.generation === generationOf(pipeline, undefined).id;
+  const { generation } = await readFrameHeader(data);
+  return generation === generationOf(pipeline, undefined).id;
 }
