@@ -25,7 +25,7 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
   const row = (id: number, fails: boolean): LakeRow => ({
     id,
     // Some rows are a group of their own: it shows at once what is missing, or counted twice.
-    lane: id % 9 === 0 ? `row ${id}` : oneOf(LANES),
+    lane: id % 60 === 0 ? `row ${id}` : oneOf(LANES),
     fan: oneOf([0, 1, 1, 1, 2, 3]),
     fate: fails ? oneOf(FATES) : 'ok',
     hurt: fails && numbers.next() < 0.5 ? upTo(2) : 9,
@@ -50,7 +50,7 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
 
   const files = Array.from({ length: 1 + upTo(4) }, (_, index, ) => file(index, 1 + upTo(Math.floor((rows * 2) / 3))));
   const settings: Settings = {
-    limits: { sectionBytes: 1_000, maxFrameMessages: 10, maxFrameBytes: 4_000 },
+    limits: { sectionBytes: 1_000, maxFrameMessages: 10, maxFrameBytes: 16_000 },
     partitions: 1,
     partitioned: numbers.next() < 0.7,
     frames: numbers.next() < 0.8 ? 'packed' : 'json',

@@ -98,6 +98,11 @@ export class FunctionProcess {
     }
   }
 
+  /** Resolves when what the process does on its own has ended: it waits for an event, or is over. */
+  untilItWaits(): Promise<void> {
+    return realWork(() => this.#state !== 'running' || this.#waiting > 0, this.name);
+  }
+
   kill(why: string): void {
     if (this.#state !== 'running') return;
     this.#state = 'dead';
@@ -185,7 +190,7 @@ export class FunctionProcess {
     this.#waiting--;
     if (result.threw) answer.reject(result.error as Error);
     else answer.resolve(result.value);
-    await this.#untilItWaits();
+    await this.untilItWaits();
   }
 
   #sleep(ms: number, signal: AbortSignal): Promise<void> {
@@ -199,7 +204,7 @@ export class FunctionProcess {
       signal.removeEventListener('abort', stop);
       if (!beside) return this.#answer(answer, { threw: false, value: undefined });
       if (this.#state !== 'dead') answer.resolve(undefined);
-      await this.#untilItWaits();
+      await this.untilItWaits();
     };
     const stop = () => {
       cancel();
@@ -211,10 +216,6 @@ export class FunctionProcess {
     return answer.promise as Promise<void>;
   }
 
-  /** What the process does on its own ends: it waits for an event, or is over. */
-  #untilItWaits(): Promise<void> {
-    return realWork(() => this.#state !== 'running' || this.#waiting > 0, this.name);
-  }
 }
 
 type Result =

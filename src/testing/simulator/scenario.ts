@@ -6,6 +6,8 @@ import { callFaults, platformFaults, type FaultKind, type FaultRates } from './f
 export interface Scenario {
   /** Of every random choice in it. */
   readonly seed: number;
+  /** Of the lake, at most about. */
+  readonly rows: number;
   readonly rates: FaultRates;
   /** No more faults than this strike. */
   readonly maxFaults: number;
@@ -22,21 +24,21 @@ export interface Scenario {
 
 /** Of calls: per thousand. */
 const MOST_PER_MILLE: Readonly<Record<(typeof callFaults)[number], number>> = {
-  'crash-before': 8,
-  'crash-during': 8,
-  'crash-after': 8,
-  'lost-call': 25,
-  'lost-answer': 25,
-  throttled: 25,
-  slow: 8,
-  zombie: 6,
-  'partial-put': 200,
+  'crash-before': 20,
+  'crash-during': 20,
+  'crash-after': 20,
+  'lost-call': 40,
+  'lost-answer': 40,
+  throttled: 40,
+  slow: 20,
+  zombie: 20,
+  'partial-put': 300,
 };
 
 /** Of deliveries and functions: per thousand. Of what is planned: how often. */
 const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
-  'duplicate-delivery': 100,
-  'late-delivery': 30,
+  'duplicate-delivery': 150,
+  'late-delivery': 100,
   'clock-skew': 300,
   reshard: 2,
   overwrite: 2,
@@ -49,7 +51,7 @@ const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
 };
 
 /** What a seed stands for. About one in three histories has a given kind of fault, and some have all of them. */
-export function scenarioOf(seed: number): Scenario {
+export function scenarioOf(seed: number, rows: number): Scenario {
   const random = new SeededRandom({ clock: new ManualClock() }, seed);
   const upTo = (most: number) => Math.floor(random.next() * (most + 1));
   const oneOf = <T>(...choices: readonly T[]) => choices[upTo(choices.length - 1)] as T;
@@ -62,10 +64,11 @@ export function scenarioOf(seed: number): Scenario {
   ) as Record<FaultKind, number>;
   return {
     seed,
+    rows,
     rates,
-    maxFaults: oneOf(20, 100, 400),
-    sectionBytes: oneOf(1_000, 4_000, 16_000),
-    maxFrameMessages: oneOf(5, 20, 100),
+    maxFaults: oneOf(50, 200, 500),
+    sectionBytes: oneOf(4_000, 16_000, 64_000),
+    maxFrameMessages: oneOf(20, 100, 500),
     partitions: oneOf(1, 3, 8),
     shards: oneOf(1, 2, 4),
     concurrency: oneOf(1, 2, 5),

@@ -56,7 +56,7 @@ export class SimulatedStream implements RecordSink {
       partitions: this.partitions,
       shards,
       whenFull: 'throttle',
-      capabilities: { ordered: false, maxBatchRecords: 20, maxParallelPuts: 3 },
+      capabilities: { ordered: false, maxParallelPuts: 3 },
     });
   }
 

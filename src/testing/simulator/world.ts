@@ -86,8 +86,18 @@ export class World {
    * @throws what the function throws; InfrastructureError where it is killed, or takes too long
    */
   async invoke<T>(name: string, work: (invocation: SimulatedInvocation) => Promise<T>): Promise<T> {
-    const { scheduler, random, faults } = this;
-    await scheduler.sleep(random.next() * COLD_START_MS, unstopped);
+    const begun = Promise.withResolvers<{ readonly outcome: Promise<T> }>();
+    this.scheduler.after(this.random.next() * COLD_START_MS, async () => {
+      const process = this.#startProcess(name);
+      begun.resolve({ outcome: this.#runIn(process, work) });
+      await process.untilItWaits();
+    });
+    const { outcome } = await begun.promise;
+    return outcome;
+  }
+
+  #startProcess(name: string): FunctionProcess {
+    const { random, faults } = this;
     const skewMs = faults.strikes('clock-skew') ? (random.next() - 0.5) * 2 * SKEW_MS : 0;
     const standstillMs = TIMEOUT_MS + random.next() * STANDSTILL_MS;
     const process = new FunctionProcess(this, {
@@ -96,10 +106,17 @@ export class World {
       standstillMs,
     });
     this.#processes.add(process);
-    const calm = faults.ended;
+    return process;
+  }
+
+  async #runIn<T>(
+    process: FunctionProcess,
+    work: (invocation: SimulatedInvocation) => Promise<T>,
+  ): Promise<T> {
+    const calm = this.faults.ended;
     const tooLong = Promise.withResolvers<never>();
-    const cancel = scheduler.after(TIMEOUT_MS, () => {
-      if (calm && process.running) this.hung.push(process.name);
+    const cancel = this.scheduler.after(TIMEOUT_MS, () => {
+      if (calm) this.hung.push(process.name);
       // Who stands still cannot be killed: it wakes up when nobody counts on it any more.
       if (!process.standsStill) process.kill('its time ran out');
       tooLong.reject(new InfrastructureError(`${process.name} took too long`));
