@@ -13,9 +13,12 @@ import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess
 import { transformFunction } from '../../src/entrypoints/lambda/handle-transform.ts';
 import type { Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import type { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
-import type { FunctionCall, Functions, Program } from '../../src/testing/simulator/functions.ts';
+import type { FunctionCall, Functions, Program, QueuedMessage } from '../../src/testing/simulator/functions.ts';
 import { ARNS, kinesisEvent } from '../entrypoints-lambda/harness.ts';
 import { kinesisOverSink } from './kinesis-over-sink.ts';
+
+/** Shortly before the day ends on which histories begin. */
+const ARRIVED_AT = Date.UTC(2026, 0, 1, 23, 57);
 
 const noClaims = { check: async (data: Uint8Array) => data, redeem: async (data: Uint8Array) => data };
 
@@ -32,6 +35,7 @@ export const lambdaFunctions: Functions = {
   },
 
   async ingest(_source, messages, call) {
+    if (call.program.pipeline.source.id === undefined) return ingestStream(messages, call);
     const bodies = messages.map(({ key, row }) => ({ id: key, body: JSON.stringify(row) }));
     const event = sqsEvent(ARNS.messages, bodies, call);
     const failed = new Set(failedOf(await transformHandler(call.program, call)(event, contextOf(call))));
@@ -48,6 +52,23 @@ export const lambdaFunctions: Functions = {
     await reprocessHandler(call.program, call)({}, contextOf(call));
   },
 };
+
+/** Messages that are records of somebody else's stream: named by when and where they arrived, the same whenever they come. */
+async function ingestStream(
+  messages: readonly QueuedMessage[],
+  call: FunctionCall,
+): Promise<readonly QueuedMessage[]> {
+  const records = messages.map(({ key, row }) => ({
+    partition: 0,
+    sequenceNumber: `49${key.padStart(20, '0')}`,
+    data: Buffer.from(JSON.stringify(row), 'utf8'),
+    arrivedAt: ARRIVED_AT,
+  }));
+  const event = kinesisEvent(ARNS.elsewhere, records);
+  const [failed] = failedOf(await transformHandler(call.program, call)(event, contextOf(call)));
+  if (failed === undefined) return [];
+  return messages.slice(records.findIndex(({ sequenceNumber }) => sequenceNumber === failed));
+}
 
 function contextOf({ deadline, ports: { clock }, process }: FunctionCall): LambdaContext {
   return {

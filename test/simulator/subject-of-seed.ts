@@ -55,14 +55,30 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
     partitioned: numbers.next() < 0.7,
     frames: numbers.next() < 0.8 ? 'packed' : 'json',
   };
+  // Without ids of their own, messages are named by where they arrived.
+  const named = numbers.next() < 0.7;
   const versionOf = (version: number) => ({
-    pipeline: { ...lakePipeline(settings, broken), version } as AnyPipeline,
-    mended: { ...lakePipeline(settings, mended), version } as AnyPipeline,
+    pipeline: versioned(lakePipeline(settings, broken), version, named),
+    deployed: backwards(versioned(lakePipeline(settings, broken), version, named)),
+    mended: versioned(lakePipeline(settings, mended), version, named),
   });
   const messages = numbers.next() < 0.5 ? [] : Array.from({ length: upTo(200) }, (_, id) => row(9_000_000 + id, numbers.next() < 0.05));
   return {
     objects: files.map((one, index) => ({ key: `day=${index}/rows.${one.form}`, content: contentOf(one) })),
     messages: messages.map((message) => ({ key: String(message.id), row: { ...message } })),
     versions: numbers.next() < 0.2 ? [versionOf(1), versionOf(2)] : [versionOf(1)],
+  };
+}
+
+function versioned(pipeline: AnyPipeline, version: number, named: boolean): AnyPipeline {
+  const { id, ...source } = pipeline.source;
+  return { ...pipeline, version, source: named && id !== undefined ? { ...source, id } : source };
+}
+
+/** The same messages in another order: the same answers, other frames. */
+function backwards(pipeline: AnyPipeline): AnyPipeline {
+  return {
+    ...pipeline,
+    transform: (row) => (pipeline.transform(row) as readonly unknown[]).toReversed(),
   };
 }

@@ -57,5 +57,6 @@ function subjectOf(pipeline: AnyPipeline, rows: readonly object[]): Subject {
       .map((row) => `${JSON.stringify(row)}\n`)
       .join(''),
   }));
-  return { objects, messages: [], versions: [{ pipeline: { ...pipeline, source }, mended: null }] };
+  const code = { ...pipeline, source };
+  return { objects, messages: [], versions: [{ pipeline: code, deployed: code, mended: null }] };
 }

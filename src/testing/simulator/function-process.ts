@@ -20,6 +20,8 @@ export interface ProcessOptions {
   readonly skewMs: number;
   /** How long a process that stands still does so, in milliseconds. */
   readonly standstillMs: number;
+  /** The function's time, in milliseconds. */
+  readonly timeoutMs: number;
 }
 
 /** A call takes up to this long, in milliseconds. */
@@ -57,17 +59,19 @@ export class FunctionProcess {
   readonly #standstillMs: number;
   readonly #died = Promise.withResolvers<never>();
   #state: 'running' | 'dead' | 'over' = 'running';
+  readonly #endsAt: number;
   /** Calls and naps that an event will answer. */
   #waiting = 0;
   /** Milliseconds since 1970. */
   #standsUntil = 0;
   #calls = 0;
 
-  constructor(world: Surroundings, { name, skewMs, standstillMs }: ProcessOptions) {
+  constructor(world: Surroundings, { name, skewMs, standstillMs, timeoutMs }: ProcessOptions) {
     const { scheduler } = world;
     this.#world = world;
     this.name = name;
     this.#standstillMs = standstillMs;
+    this.#endsAt = scheduler.now() + timeoutMs;
     // Who only waits to be killed is not told of it.
     this.#died.promise.catch(() => undefined);
     this.clock = {
@@ -78,6 +82,11 @@ export class FunctionProcess {
 
   get running(): boolean {
     return this.#state === 'running';
+  }
+
+  /** Whether it works within its time. A call that takes long may come to its port after it. */
+  get busy(): boolean {
+    return this.running && !this.standsStill && this.#world.scheduler.now() < this.#endsAt;
   }
 
   get standsStill(): boolean {

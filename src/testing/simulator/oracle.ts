@@ -111,6 +111,7 @@ export function judgeQuiet(world: World, stack: Stack, { wrong }: Verdict): void
   if (waiting + hidden > 0) wrong.push(`${waiting + hidden} tasks are left in the queue`);
   for (const name of world.running) wrong.push(`${name} still runs, and waits for nothing`);
   for (const name of world.hung) wrong.push(`${name} took too long although nothing was wrong`);
+  wrong.push(...world.dedup.shared);
   for (const why of stack.broken) wrong.push(`the platform broke: ${String(why)}`);
   for (const frame of stack.stream.disorder) wrong.push(`out of order: ${frame}`);
 }

@@ -50,16 +50,16 @@ const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
   'poison-record': 2,
 };
 
-/** What a seed stands for. About one in three histories has a given kind of fault, and some have all of them. */
+/** What a seed stands for. About one in three histories has a given kind of fault; some have all of them, a few have none. */
 export function scenarioOf(seed: number, rows: number): Scenario {
   const random = new SeededRandom({ clock: new ManualClock() }, seed);
   const upTo = (most: number) => Math.floor(random.next() * (most + 1));
   const oneOf = <T>(...choices: readonly T[]) => choices[upTo(choices.length - 1)] as T;
-  const all = random.next() < 0.3;
+  const [all, none] = [random.next() < 0.3, random.next() < 0.04];
   const rates = Object.fromEntries(
     [...Object.entries(MOST_PER_MILLE), ...Object.entries(MOST)].map(([kind, most]) => [
       kind,
-      all || random.next() < 0.35 ? 1 + upTo(most - 1) : 0,
+      !none && (all || random.next() < 0.35) ? 1 + upTo(most - 1) : 0,
     ]),
   ) as Record<FaultKind, number>;
   return {

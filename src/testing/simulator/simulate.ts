@@ -55,6 +55,7 @@ export async function simulate(
 interface DeployedVersion {
   readonly stack: Stack;
   readonly pipeline: AnyPipeline;
+  readonly deployed: AnyPipeline;
   readonly mended: AnyPipeline | null;
 }
 
@@ -87,9 +88,9 @@ class History {
     for (const { key, content } of this.#subject.objects) this.#world.source.put({ bucket: BUCKET, key }, content);
     const stacks = this.#subject.versions.map((version) => this.#open(version));
     const work: Promise<unknown>[] = [];
-    for (const { stack } of stacks) {
+    for (const { stack, deployed } of stacks) {
       work.push(stack.dispatch(BUCKET));
-      this.#planTrouble(stack);
+      this.#planTrouble(stack, deployed);
       for (let at = 0; at < this.#subject.messages.length; at += MESSAGES_PER_BATCH)
         work.push(stack.deliver('elsewhere', this.#subject.messages.slice(at, at + MESSAGES_PER_BATCH)));
     }
@@ -147,7 +148,7 @@ class History {
     }
   }
 
-  #open({ pipeline, mended }: VersionOfCode): DeployedVersion {
+  #open({ pipeline, deployed, mended }: VersionOfCode): DeployedVersion {
     const { partitions, sectionBytes, maxFrameMessages, shards, concurrency, batchRecords } = this.#scenario;
     // Small ones, so that a small lake has many sections, and each of them many frames.
     const cut = (whole: AnyPipeline): AnyPipeline => ({
@@ -158,11 +159,16 @@ class History {
     const program = { build: 'build-1', pipeline: cut(pipeline) };
     const options = { shards, concurrency, batchRecords };
     const stack = new Stack(this.#world, this.#functions, program, options);
-    return { stack, pipeline: program.pipeline, mended: mended === null ? null : cut(mended) };
+    return {
+      stack,
+      pipeline: program.pipeline,
+      deployed: cut(deployed),
+      mended: mended === null ? null : cut(mended),
+    };
   }
 
   /** What goes wrong between functions, at times of its own. */
-  #planTrouble(stack: Stack): void {
+  #planTrouble(stack: Stack, deployed: AnyPipeline): void {
     const { random, dedup, history } = this.#world;
     this.#sometimes('reshard', () => stack.reshard(1 + Math.floor(random.next() * 6)));
     this.#sometimes('dedup-flushed', () => dedup.flush());
@@ -171,7 +177,7 @@ class History {
     this.#sometimes('store-restart', () => this.#world.restartStore(random.next() * 20_000));
     this.#sometimes('overwrite', () => this.#overwrite());
     this.#sometimes('deploy', () => {
-      stack.deploy({ build: `build-${stack.programs.length + 1}`, pipeline: stack.program.pipeline });
+      stack.deploy({ build: `build-${stack.programs.length + 1}`, pipeline: deployed });
       void stack.dispatch(BUCKET);
     });
     this.#sometimes('poison-record', async () => {
@@ -213,6 +219,8 @@ class History {
       for await (const progress of store.objects({ generation }, unstopped)) if (progress.complete) complete++;
       const missing = this.#subject.objects.length - complete;
       if (missing === 0) return;
+      if (this.#world.faults.total === 0)
+        this.#verdict.wrong.push(`${missing} objects are not complete although nothing went wrong`);
       history.note(`${missing} objects are not complete: dispatched again`);
       // What an older build has begun is its business.
       for (const program of stack.programs) await this.#calmly(() => stack.dispatch(BUCKET, program));

@@ -17,6 +17,8 @@ export interface Subject {
 
 export interface VersionOfCode {
   readonly pipeline: AnyPipeline;
+  /** Other code for the same declaration, which gives the same answers by other frames: what a deployment brings. */
+  readonly deployed: AnyPipeline;
   /** The same declaration with code that fails at nothing; `null`: what fails stays open. */
   readonly mended: AnyPipeline | null;
 }

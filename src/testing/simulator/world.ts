@@ -17,8 +17,8 @@ import { FunctionProcess, SEQUENCES } from './function-process.ts';
 import { History } from './history.ts';
 import { Scheduler } from './scheduler.ts';
 
-/** 2026-01-01T00:00:00Z */
-const START = 1_767_225_600_000;
+/** 2026-01-01T23:58:00Z: a day ends in the middle of most histories. */
+const START = 1_767_311_880_000;
 
 /** A function's time, in milliseconds. */
 export const TIMEOUT_MS = 60_000;
@@ -104,6 +104,7 @@ export class World {
       name: `${name} #${++this.#processesBegun}`,
       skewMs: Math.round(skewMs),
       standstillMs,
+      timeoutMs: TIMEOUT_MS,
     });
     this.#processes.add(process);
     return process;
@@ -140,7 +141,7 @@ export class World {
       source: process.wire<ObjectSource>('source', this.source),
       store: process.wire<ResultStore>('store', this.#restarting(this.store)),
       router: process.wire<ErrorRouter>('router', this.router),
-      dedup: process.wire<DedupStore>('dedup', this.dedup),
+      dedup: process.wire<DedupStore>('dedup', this.dedup.of(process)),
       clock,
       random: new SeededRandom({ clock }, Math.floor(this.random.next() * 2 ** 32)),
       log: silentLog,
