@@ -33,11 +33,13 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
     value: oneOf([0.1, 0.2, -7, 1e300, -1e300, 3]),
     note: oneOf(NOTES),
   });
-  const file = (index: number, count: number): LakeFile => {
+  const file = (index: number, most: number): LakeFile => {
     const poison = oneOf(POISON);
+    // What fails is a frame of its own when it is redriven.
+    const count = poison === 'all' ? Math.min(most, 60) : most;
     const isPoison = (at: number) =>
       poison === 'all' ||
-      (poison === 'some' && numbers.next() < 0.05) ||
+      (poison === 'some' && numbers.next() < 0.02) ||
       (poison === 'first' && at === 0) ||
       (poison === 'middle' && at === count >> 1) ||
       (poison === 'last' && at === count - 1);
@@ -48,7 +50,7 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
     };
   };
 
-  const files = Array.from({ length: 1 + upTo(4) }, (_, index, ) => file(index, 1 + upTo(Math.floor((rows * 2) / 3))));
+  const files = Array.from({ length: 1 + upTo(4) }, (_, index) => file(index, 1 + upTo(rows - 1)));
   const settings: Settings = {
     limits: { sectionBytes: 1_000, maxFrameMessages: 10, maxFrameBytes: 16_000 },
     partitions: 1,

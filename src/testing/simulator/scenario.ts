@@ -24,42 +24,42 @@ export interface Scenario {
 
 /** Of calls: per thousand. */
 const MOST_PER_MILLE: Readonly<Record<(typeof callFaults)[number], number>> = {
-  'crash-before': 20,
-  'crash-during': 20,
-  'crash-after': 20,
-  'lost-call': 40,
-  'lost-answer': 40,
-  throttled: 40,
-  slow: 20,
-  zombie: 20,
-  'partial-put': 300,
+  'crash-before': 30,
+  'crash-during': 30,
+  'crash-after': 30,
+  'lost-call': 60,
+  'lost-answer': 60,
+  throttled: 60,
+  slow: 30,
+  zombie: 30,
+  'partial-put': 500,
 };
 
 /** Of deliveries and functions: per thousand. Of what is planned: how often. */
 const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
-  'duplicate-delivery': 150,
-  'late-delivery': 100,
-  'clock-skew': 300,
-  reshard: 2,
-  overwrite: 2,
-  'dedup-flushed': 2,
-  'dedup-failover': 2,
-  'dedup-away': 2,
-  'store-restart': 3,
-  deploy: 1,
-  'poison-record': 2,
+  'duplicate-delivery': 300,
+  'late-delivery': 300,
+  'clock-skew': 500,
+  reshard: 4,
+  overwrite: 3,
+  'dedup-flushed': 4,
+  'dedup-failover': 4,
+  'dedup-away': 4,
+  'store-restart': 5,
+  deploy: 2,
+  'poison-record': 4,
 };
 
-/** What a seed stands for. About one in three histories has a given kind of fault; some have all of them, a few have none. */
+/** What a seed stands for. About every second history has a given kind of fault; some have all of them, a few have none. */
 export function scenarioOf(seed: number, rows: number): Scenario {
   const random = new SeededRandom({ clock: new ManualClock() }, seed);
   const upTo = (most: number) => Math.floor(random.next() * (most + 1));
   const oneOf = <T>(...choices: readonly T[]) => choices[upTo(choices.length - 1)] as T;
-  const [all, none] = [random.next() < 0.3, random.next() < 0.04];
+  const [all, none] = [random.next() < 0.4, random.next() < 0.04];
   const rates = Object.fromEntries(
     [...Object.entries(MOST_PER_MILLE), ...Object.entries(MOST)].map(([kind, most]) => [
       kind,
-      !none && (all || random.next() < 0.35) ? 1 + upTo(most - 1) : 0,
+      !none && (all || random.next() < 0.5) ? 1 + upTo(most - 1) : 0,
     ]),
   ) as Record<FaultKind, number>;
   return {
@@ -72,7 +72,7 @@ export function scenarioOf(seed: number, rows: number): Scenario {
     partitions: oneOf(1, 3, 8),
     shards: oneOf(1, 2, 4),
     concurrency: oneOf(1, 2, 5),
-    batchRecords: oneOf(1, 5, 30),
+    batchRecords: oneOf(2, 10, 50),
     troubledMs: oneOf(10_000, 60_000, 600_000),
   };
 }

@@ -1,0 +1,15 @@
+import { scenarioOf } from '../src/testing/simulator/scenario.ts';
+import { simulate } from '../src/testing/simulator/simulate.ts';
+import { subjectOfSeed } from '../test/simulator/subject-of-seed.ts';
+import { World } from '../src/testing/simulator/world.ts';
+const counts: Record<string, number> = {};
+const orig = World.prototype.invoke;
+World.prototype.invoke = function (this: World, name: string, work: never) { counts[name] = (counts[name] ?? 0) + 1; return orig.call(this, name, work); } as never;
+const seed = Number(process.argv[2]);
+const subject = subjectOfSeed(seed, 2000);
+console.log(subject.objects.map((o) => [o.key, o.content.length]), subject.messages.length, subject.versions.length);
+const t = process.cpuUsage();
+const o = await simulate(scenarioOf(seed, 2000), subject);
+const d = process.cpuUsage(t);
+console.log(counts, o.rows, o.faults, JSON.stringify(scenarioOf(seed, 2000)), (d.user+d.system)/1000);
+console.log(o.struck);
