@@ -26,7 +26,7 @@ const computing = ['assert', 'buffer', 'crypto', 'util', 'util/types', 'zlib'];
 
 /** Where everything that runs or is published starts. */
 const functions = 'lambda/(dispatch|transform|analyze|reprocess)';
-const roots = `^src/(index|testing/(lambda/)?index|entrypoints/(cli/main|in-memory/index|${functions}))\\.ts$`;
+const roots = `^src/(index|testing/(lambda/)?index|entrypoints/(cli/(main|transform-thread|transform-process)|in-memory/index|${functions}))\\.ts$`;
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

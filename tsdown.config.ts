@@ -13,6 +13,8 @@ export default defineConfig({
     'src/entrypoints/lambda/analyze.ts',
     'src/entrypoints/lambda/reprocess.ts',
     'src/entrypoints/cli/main.ts',
+    'src/entrypoints/cli/transform-thread.ts',
+    'src/entrypoints/cli/transform-process.ts',
   ],
   root: 'src',
   unbundle: true,

@@ -7,6 +7,7 @@ export { count, countIf, distinct, max, mean, min, quantiles, sum } from './doma
 export type { Measure, MeasuresOf, Quantiles } from './domain/measure.ts';
 export type { Columns, ColumnType, RowOf } from './domain/columns.ts';
 export type { Limits } from './domain/limits.ts';
+export type { Mask } from './domain/mask.ts';
 export type { Row } from './domain/row.ts';
 export type { Where } from './domain/where.ts';
 
@@ -26,6 +27,7 @@ export type {
   SinkRecord,
 } from './domain/ports/record-sink.ts';
 export type { Claim, ClaimOutcome, DedupStore, DedupStoreCapabilities } from './domain/ports/dedup-store.ts';
+export type { KilledRow, KilledRows, KilledScope } from './domain/ports/killed-rows.ts';
 export type { ErrorRouter, RoutedFailure } from './domain/ports/error-router.ts';
 export type { ReceivedTask, TaskQueue, TaskQueueCapabilities } from './domain/ports/task-queue.ts';
 export type { MergeStates, ResultStore, ResultStoreCapabilities } from './domain/ports/result-store.ts';

@@ -129,7 +129,7 @@ class AuroraDatabase extends Construct implements Database {
       manageMasterUserPassword: true,
       defaultDatabaseName: NAME,
       iamAuthentication: true,
-      // `sluice deploy` prepares a database that nothing outside its network can reach.
+      // `sluice deploy` makes the functions' user in a database that nothing outside its network can reach.
       enableDataApi: true,
       serverlessV2MinCapacity: minimumCapacity,
       serverlessV2MaxCapacity: maximumCapacity,
@@ -156,7 +156,7 @@ class AuroraDatabase extends Construct implements Database {
       copyTagsToSnapshot: true,
     });
     group.addIngressRule(network.clients, Port.tcp(PORT), 'functions of Sluice');
-    // What making the first user and the tables needs; docs/deploy.md has the commands.
+    // `sluice deploy` makes the functions' user with the first two; with the host a person gets a token.
     for (const [outputKey, value] of Object.entries({
       SluiceDatabaseCluster: cluster.clusterArn,
       SluiceDatabaseSecret: cluster.secret?.secretArn,

@@ -108,6 +108,7 @@ function transformPermissions(reach: Reach): Permission[] {
     ...readLake(reach),
     ...storeClaims(reach),
     putFrames(reach),
+    keepVerdicts(reach),
     keptBundles('transform', reach),
   ];
 }
@@ -241,6 +242,17 @@ function storeClaims(reach: Reach): Permission[] {
     // Without it, a claim or a bundle that is not there is a 403, and cannot be told from a missing permission.
     allow('FindStateBucket', ['s3:ListBucket'], [reach.bucket.bucketArn]),
   ];
+}
+
+/** On rows that hung a process or killed it; found by listing, which it may do of the whole bucket. */
+function keepVerdicts(reach: Reach): Permission {
+  return allowObjects(
+    'KeepVerdicts',
+    ['s3:GetObject', 's3:PutObject'],
+    reach,
+    `${prefixes.killed}*`,
+    'verdicts are named by the objects of the lake and by coordinates',
+  );
 }
 
 function keptBundles(name: FunctionName, reach: Reach): Permission {

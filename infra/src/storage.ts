@@ -19,6 +19,8 @@ export const prefixes = {
   claims: 'claims/',
   /** `bundles/<pipeline>/<build>/<function>.mjs` */
   bundles: 'bundles/',
+  /** Verdicts on rows that hung a process or killed it. */
+  killed: 'killed/',
   /** Results, where there is no database. */
   results: 'results/',
   /** Lambda's on-failure destination writes `aws/lambda/<mapping>/<shard>/<date>/…` and lets nobody choose another place. */

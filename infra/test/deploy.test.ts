@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +13,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { CreateBucketCommand, GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { startFauxqs, type FauxqsServer } from 'fauxqs';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   outputKeys as outputKeysOfSluice,
   type DeploymentCalls as CallsOfSluice,
@@ -26,7 +28,7 @@ describe('what Sluice and this package agree on', () => {
   it('are the outputs of the stack, and the calls', () => {
     expect(outputKeysOfSluice).toEqual(outputKeys);
     const calls: CallsOfSluice = createDeploymentCalls();
-    expect(Object.keys(calls)).toHaveLength(7);
+    expect(Object.keys(calls)).toHaveLength(9);
     const outputs = templates().pipeline.toJSON() as { Outputs: Record<string, unknown> };
     for (const key of Object.values(outputKeys)) expect(outputs.Outputs).toHaveProperty(key);
   });
@@ -85,6 +87,65 @@ describe('calls to SQS and S3', () => {
   });
 });
 
+describe('calls to Lambda and the Data API', () => {
+  let server: Server;
+  const seen: { path: string; body: string }[] = [];
+  let reply: { headers: Record<string, string>; body: string };
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        seen.push({ path: request.url ?? '', body: Buffer.concat(chunks).toString() });
+        response.writeHead(200, { 'content-type': 'application/json', ...reply.headers }).end(reply.body);
+      });
+    });
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    vi.stubEnv('AWS_REGION', 'eu-west-1');
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
+    vi.stubEnv('AWS_ENDPOINT_URL', `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  });
+
+  beforeEach(() => void seen.splice(0));
+
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await new Promise((resolve) => void server.close(resolve));
+  });
+
+  it('call a function and read its reply', async () => {
+    reply = { headers: {}, body: '{"schema":"sluice"}' };
+    expect(await createDeploymentCalls().invoke('lanes-analyze', { migrate: true }, signal)).toEqual({
+      schema: 'sluice',
+    });
+    expect(seen).toEqual([
+      { path: '/2015-03-31/functions/lanes-analyze/invocations', body: '{"migrate":true}' },
+    ]);
+  });
+
+  it.each([
+    ['{"errorType":"DomainError","errorMessage":"no such thing"}', 'no such thing'],
+    ['', 'the function failed: Unhandled'],
+  ])('throw what a function throws: %s', async (body, message) => {
+    reply = { headers: { 'x-amz-function-error': 'Unhandled' }, body };
+    await expect(createDeploymentCalls().invoke('lanes-analyze', {}, signal)).rejects.toThrow(message);
+  });
+
+  it('run a statement', async () => {
+    reply = { headers: {}, body: '{}' };
+    const statement = { cluster: 'arn:cluster', secret: 'arn:secret', database: 'sluice', sql: 'SELECT 1' };
+    await createDeploymentCalls().executeSql(statement, signal);
+    expect(seen.map(({ path, body }) => [path, JSON.parse(body) as unknown])).toEqual([
+      [
+        '/Execute',
+        { resourceArn: 'arn:cluster', secretArn: 'arn:secret', database: 'sluice', sql: 'SELECT 1' },
+      ],
+    ]);
+  });
+});
+
 describe('sluice deploy --dry-run', () => {
   it('builds, synthesizes and checks without AWS, and says what it would do', { timeout: 120_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-deploy-'));
@@ -111,6 +172,7 @@ describe('sluice deploy --dry-run', () => {
       const { status, stdout } = run('-c', 'lake=flights', '--drain-limit', '2m');
       expect(stdout).toContain('synthesized and checked: my-lanes, sluice-lane-performance');
       expect(stdout).toContain('120 s at most');
+      expect(stdout).toMatch(/make the tables.*\n.*goes over to this build\n.*let dispatch go on/);
       expect(status).toBe(0);
       const template = JSON.parse(
         readFileSync(join(folder, 'sluice-build/cdk.out/my-lanes.template.json'), 'utf8'),

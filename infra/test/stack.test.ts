@@ -185,6 +185,76 @@ describe('the state bucket', () => {
   });
 });
 
+describe('encryption at rest', () => {
+  it('is by the key of the pipeline wherever rows and messages lie: bucket (with a bucket key), queues, stream, topic, cache', () => {
+    for (const cache of ['serverless', 'nodes']) {
+      const { pipeline } = templates({ failureTopic: 'true', cache }, { keyed: true });
+      const key = (value: unknown) => expect(textOf(value)).toMatch(/^<PipelineKey(\.Arn)?>$/);
+      const { ServerSideEncryptionConfiguration: rules } = resource(
+        pipeline,
+        'AWS::S3::Bucket',
+        'PipelineStorageState',
+      ).Properties['BucketEncryption'] as {
+        ServerSideEncryptionConfiguration: {
+          BucketKeyEnabled?: boolean;
+          ServerSideEncryptionByDefault: { SSEAlgorithm: string; KMSMasterKeyID: unknown };
+        }[];
+      };
+      expect(rules).toHaveLength(1);
+      expect(rules[0]?.BucketKeyEnabled).toBe(true);
+      expect(rules[0]?.ServerSideEncryptionByDefault.SSEAlgorithm).toBe('aws:kms');
+      key(rules[0]?.ServerSideEncryptionByDefault.KMSMasterKeyID);
+      const queues = Object.values(resources(pipeline, 'AWS::SQS::Queue'));
+      // Tasks, orders, failures, messages, each with its dead letters; and lost calls.
+      expect(queues).toHaveLength(9);
+      for (const { Properties } of queues) key(Properties['KmsMasterKeyId']);
+      const streams = Object.values(resources(pipeline, 'AWS::Kinesis::Stream'));
+      expect(streams).toHaveLength(1);
+      for (const { Properties } of streams) {
+        const { EncryptionType, KeyId } = Properties['StreamEncryption'] as Record<string, unknown>;
+        expect(EncryptionType).toBe('KMS');
+        key(KeyId);
+      }
+      const topics = Object.values(resources(pipeline, 'AWS::SNS::Topic'));
+      expect(topics).toHaveLength(1);
+      for (const { Properties } of topics) key(Properties['KmsMasterKeyId']);
+      const caches = [
+        ...Object.values(resources(pipeline, 'AWS::ElastiCache::ServerlessCache')),
+        ...Object.values(resources(pipeline, 'AWS::ElastiCache::ReplicationGroup')),
+      ];
+      expect(caches).toHaveLength(1);
+      for (const { Type, Properties } of caches) {
+        key(Properties['KmsKeyId']);
+        if (Type === 'AWS::ElastiCache::ReplicationGroup')
+          expect(Properties).toMatchObject({ AtRestEncryptionEnabled: true, TransitEncryptionEnabled: true });
+      }
+    }
+  });
+
+  it('is by the key of the foundation in the database, its snapshots included', () => {
+    const { Properties } = resource(templates().foundation, 'AWS::RDS::DBCluster', 'Foundation');
+    expect(Properties['StorageEncrypted']).toBe(true);
+    expect(textOf(Properties['KmsKeyId'])).toBe('<FoundationKey.Arn>');
+  });
+
+  it('needs of each function’s role the key of the pipeline, to read and to write with, and no other use of it', () => {
+    const { pipeline } = templates();
+    for (const name of functionNames) {
+      const statements = (
+        resource(pipeline, 'AWS::IAM::Role', `Pipeline${name}role`).Properties['Policies'] as {
+          PolicyDocument: { Statement: { Action: string | string[]; Resource: unknown }[] };
+        }[]
+      ).flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
+      const uses = statements.filter(({ Action }) =>
+        [Action].flat().some((action) => action.startsWith('kms:')),
+      );
+      expect(uses.map(({ Action, Resource }) => [Action, textOf(Resource)])).toEqual([
+        [['kms:Decrypt', 'kms:GenerateDataKey'], '<PipelineKey.Arn>'],
+      ]);
+    }
+  });
+});
+
 describe('the foundation', () => {
   it('has no way out but the endpoints, and a database that only its clients reach', () => {
     const { foundation } = templates();

@@ -1,6 +1,7 @@
 import type { Clock, Log, Metrics, Random } from '../domain/ports/ambient.ts';
 import type { DedupStore } from '../domain/ports/dedup-store.ts';
 import type { ErrorRouter } from '../domain/ports/error-router.ts';
+import type { KilledRows } from '../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../domain/ports/object-source.ts';
 import type { RecordSink } from '../domain/ports/record-sink.ts';
 import type { MergeStates, ResultStore } from '../domain/ports/result-store.ts';
@@ -27,5 +28,6 @@ export const tokens = {
   dedupStore: token<DedupStore>('dedupStore'),
   errorRouter: token<ErrorRouter>('errorRouter'),
   resultStore: token<ResultStore>('resultStore'),
+  killedRows: token<KilledRows>('killedRows'),
   mergeStates: token<MergeStates>('mergeStates'),
 } as const;

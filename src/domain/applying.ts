@@ -1,5 +1,6 @@
 import type { LakeObject } from './lake-object.ts';
 import type { ApplyOutcome } from './ports/result-store.ts';
+import { judgeReach, type Reach } from './reach.ts';
 import type { SectionRecord } from './section.ts';
 
 /** What binds a section: its own epoch and build once something of it is applied, else those of its object. */
@@ -9,7 +10,19 @@ export interface SectionBinding {
   readonly epoch: number;
 }
 
-export interface IncomingFrame {
+/** What was applied of a section before a frame of it comes. */
+export interface AppliedOfSection {
+  /** The ids of its frames are gone then: whatever comes was applied before. */
+  readonly complete: boolean;
+  /** The digest under which the same frame was applied; `undefined` where it was not. */
+  readonly digest: string | undefined;
+  /** How far all that was applied reaches; `undefined` where nothing was. */
+  readonly reach: Reach | undefined;
+}
+
+export const nothingApplied: AppliedOfSection = { complete: false, digest: undefined, reach: undefined };
+
+export interface IncomingFrame extends Reach {
   readonly object: LakeObject;
   readonly build: string;
   readonly epoch: number;
@@ -20,20 +33,18 @@ export interface IncomingFrame {
  * Whether a frame (or a section record) counts.
  *
  * @param binding `undefined` where the object is not planned (its generation was purged)
- * @param sectionComplete the ids of its frames are gone: whatever comes was applied before
- * @param appliedDigest the digest under which the same frame was applied before
  */
 export function judgeFrame(
   binding: SectionBinding | undefined,
-  sectionComplete: boolean,
-  appliedDigest: string | undefined,
+  applied: AppliedOfSection,
   incoming: IncomingFrame,
 ): ApplyOutcome {
   if (binding === undefined || binding.version !== incoming.object.version) return 'stale';
   if (incoming.epoch !== binding.epoch || incoming.build !== binding.build) return 'stale';
-  if (sectionComplete) return 'duplicate';
-  if (appliedDigest === undefined) return 'applied';
-  return appliedDigest === incoming.digest ? 'duplicate' : 'not-deterministic';
+  if (applied.complete || applied.digest === incoming.digest) return 'duplicate';
+  const agreement = judgeReach(applied.reach, incoming);
+  if (agreement !== 'agrees') return agreement;
+  return applied.digest === undefined ? 'applied' : 'not-deterministic';
 }
 
 /** A section is complete when the frames applied are exactly those that its record counts. */

@@ -1,9 +1,45 @@
-import { columnTypes, type Columns } from './columns.ts';
+import { columnNames, columnTypes, type Columns } from './columns.ts';
 import { DomainError } from './errors.ts';
 import { defaultLimits } from './limits.ts';
+import type { Mask } from './mask.ts';
 import { measureKinds, type Measures } from './measure.ts';
 import type { AnyPipeline, CsvOptions } from './pipeline.ts';
 import { parseWhere } from './predicate.ts';
+
+const fields = {
+  'a pipeline': [
+    'name',
+    'version',
+    'source',
+    'transform',
+    'partitionBy',
+    'analyze',
+    'partitions',
+    'frames',
+    'limits',
+    'mask',
+  ],
+  source: ['format', 'compression', 'csv', 'columns', 'where', 'schema', 'id', 'time'],
+  analyze: ['groupBy', 'measures', 'findings', 'flag'],
+} as const;
+
+/**
+ * What is declared under a name that nobody reads would be left undone in silence: masking above all.
+ *
+ * @throws DomainError `E_PIPELINE_INVALID`, naming the field
+ */
+export function checkFields(declaration: object): void {
+  const { source, analyze } = declaration as { readonly source?: unknown; readonly analyze?: unknown };
+  demandFields(declaration, 'a pipeline', '');
+  if (typeof source === 'object' && source !== null) demandFields(source, 'source', 'source.');
+  if (typeof analyze === 'object' && analyze !== null) demandFields(analyze, 'analyze', 'analyze.');
+}
+
+function demandFields(declared: object, of: keyof typeof fields, prefix: string): void {
+  const known: readonly string[] = fields[of];
+  for (const name of Object.keys(declared))
+    demand(known.includes(name), `${prefix}${name}`, `is no field of ${of}; there are ${known.join(', ')}`);
+}
 
 /**
  * Types do not hold at run time: a pipeline may be JavaScript.
@@ -33,6 +69,7 @@ export function checkPipeline(pipeline: AnyPipeline): void {
     );
     demandWhole(value, `limits.${limit}`);
   }
+  if (pipeline.mask !== undefined) checkMask(pipeline.mask, source.columns);
   demandObject(analyze, 'analyze');
   demandFunction(analyze.groupBy, 'analyze.groupBy');
   demandOptionalFunction(analyze.findings, 'analyze.findings');
@@ -93,6 +130,28 @@ function checkCsv(csv: CsvOptions): void {
   } else demandOneOf(header, [true, false], 'source.csv.header');
   demandOneOf(csv.multiline, [true, false], 'source.csv.multiline');
   demandOneOf(csv.ragged, ['fail', 'pad'], 'source.csv.ragged');
+}
+
+function checkMask(mask: Mask, columns: Columns | undefined): void {
+  demandObject(mask, 'mask');
+  for (const [list, paths] of Object.entries(mask) as [string, unknown][]) {
+    demandOneOf(list, ['rows', 'messages'], 'mask: each list');
+    if (paths === undefined) continue;
+    demand(
+      Array.isArray(paths) && paths.every((path) => typeof path === 'string' && path !== ''),
+      `mask.${list}`,
+      'must hold names of fields',
+    );
+  }
+  if (columns === undefined) return;
+  const names = columnNames(columns);
+  for (const path of mask.rows ?? []) {
+    demand(
+      names.some((name) => path === name || path.startsWith(`${name}.`)),
+      `mask.rows: ${path}`,
+      `is no column; there are ${names.join(', ')}`,
+    );
+  }
 }
 
 function isOneByte(text: unknown): boolean {

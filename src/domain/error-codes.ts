@@ -51,7 +51,7 @@ export const errorCatalogue = {
   ),
   E_NOT_DETERMINISTIC: domain(
     'A section read again by the same build gave other messages.',
-    'Make `transform` depend on its row alone: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
+    'Make `transform` depend on its row alone, also in what it takes of time and memory: no clock, no randomness, no network, no state kept between rows. Then run with --fresh.',
   ),
   E_FINDING: domain(
     "The pipeline's `findings` threw for this group.",
@@ -67,6 +67,10 @@ export const errorCatalogue = {
   E_NOT_AWAITED: domain(
     "The pipeline's code rejected a promise, or threw, after it had returned.",
     'Make its functions synchronous, without timers; what was applied is kept.',
+  ),
+  E_KILLED: domain(
+    'Transforming this row took too long or ended the process, so it is not transformed any more by this build.',
+    'Fix `transform`, then `sluice failures redrive`.',
   ),
   E_PARTITION: domain(
     "The pipeline's `partitionBy` threw or gave no string, number or bigint.",
@@ -188,7 +192,7 @@ export const errorCatalogue = {
   ),
   E_DEPLOY: infrastructure(
     'A deployment did not get through.',
-    'The message names the step; dispatch goes on with what was there. Start it again when that is mended.',
+    'The message names the step, and the lines before it tell whether dispatch goes on. Start it again when that is mended.',
     false,
   ),
   E_OUTPUT: infrastructure(
@@ -202,7 +206,7 @@ export const errorCatalogue = {
   ),
   E_STORE_SCHEMA: infrastructure(
     'The database has no tables of Sluice, or those of another version.',
-    'Run `sluice migrate --database URL`, or use the Sluice that they were made for.',
+    'Run `sluice migrate --database URL` (of a stack: `sluice deploy`), or use the Sluice that they were made for.',
     false,
   ),
   E_SINK_REJECTED: infrastructure(

@@ -14,6 +14,10 @@ export interface SectionOrigin {
   readonly section: number;
   readonly number: number;
   readonly epoch: number;
+  /** Coordinate of the last row that had been read when the frame was cut; `null`: all rows of the section had been. */
+  readonly reach: number | null;
+  /** Coordinates, ascending, of the rows up to there that a verdict kept from `transform`. Default: none. */
+  readonly killed?: readonly number[];
 }
 
 /** A frame of messages from elsewhere: every entry has a key of its own. */

@@ -1,6 +1,7 @@
-import { checkPipeline } from './check-pipeline.ts';
+import { checkFields, checkPipeline } from './check-pipeline.ts';
 import type { Columns, RowOf } from './columns.ts';
 import { defaultLimits, type Limits } from './limits.ts';
+import type { Mask } from './mask.ts';
 import { measuresOf, type Measure, type Measures, type MeasuresOf, type MeasureValues } from './measure.ts';
 import type { Row } from './row.ts';
 import type { StandardSchema } from './standard-schema.ts';
@@ -101,6 +102,8 @@ export interface PipelineDeclaration<C extends Columns, Out, Output, A extends M
   /** How messages travel. Default `packed`; `json` is gzipped JSON Lines that other readers understand. */
   readonly frames?: FrameCodec;
   readonly limits?: Partial<Limits>;
+  /** Fields that are masked before a failure keeps its row or message. Default: both are kept whole. */
+  readonly mask?: Mask;
 }
 
 const PIPELINE = Symbol.for('sluice.pipeline');
@@ -117,6 +120,7 @@ export interface Pipeline<M = unknown, A extends Measures = Measures> {
   readonly partitions: number;
   readonly frames: FrameCodec;
   readonly limits: Limits;
+  readonly mask: Mask | undefined;
 }
 
 /** A pipeline whose use cases do not care what its messages are. */
@@ -149,6 +153,7 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
 ): [Misfits<MessageOf<Output>, A>] extends [never]
   ? Pipeline<MessageOf<Output>, A>
   : MeasureReadsAnotherMessage<Misfits<MessageOf<Output>, A>> {
+  checkFields(declaration);
   const { measures } = declaration.analyze ?? {};
   const made = typeof measures === 'function' ? { measures: measures(measuresOf) } : undefined;
   const pipeline: AnyPipeline = {
@@ -165,6 +170,7 @@ export function definePipeline<const C extends Columns, Out, Output, A extends M
     partitions: declaration.partitions ?? 32,
     frames: declaration.frames ?? 'packed',
     limits: { ...defaultLimits, ...declaration.limits },
+    mask: declaration.mask,
   };
   checkPipeline(pipeline);
   return Object.freeze(pipeline) as never;

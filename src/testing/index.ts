@@ -9,6 +9,7 @@ export {
   type DeliveredFailure,
   type ErrorRouterHarness,
 } from './error-router-contract.ts';
+export { killedRowsContract, type KilledRowsHarness } from './killed-rows-contract.ts';
 export {
   resultStoreContract,
   type ResultStoreContract,

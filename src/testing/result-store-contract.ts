@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Failure } from '../domain/failure.ts';
 import type { Generation } from '../domain/generation.ts';
-import type { LakeObject } from '../domain/lake-object.ts';
+import type { LakeObject, ObjectName } from '../domain/lake-object.ts';
 import type {
   Effects,
   Flag,
@@ -84,6 +84,8 @@ function frame(fields: Partial<SectionFrameRef> = {}): SectionFrameRef {
     partition: 0,
     number: 0,
     at: 50,
+    reach: 0,
+    killed: [],
   };
   return { ...base, digest: 'd', ...fields };
 }
@@ -99,6 +101,8 @@ function record(fields: Partial<SectionRecord> = {}, ref: Partial<SectionRecordR
     epoch: 1,
     digest: 'r',
     record: full,
+    reach: null,
+    killed: [],
     ...ref,
   };
 }
@@ -404,6 +408,29 @@ export function resultStoreContract({
         expect(listed.map((one) => one.object.key)).toEqual(objects.map(({ key }) => key).sort());
       });
 
+      it('lists the objects that come after one, of all or of a run', async () => {
+        const objects = Array.from({ length: 5 }, (_, i) => ({ ...object, key: `day/${i}.csv` }));
+        for (const [i, one] of objects.entries())
+          await plan({ run: i % 2 === 0 ? 'even' : 'odd', object: one });
+        const keys = async (query: { run?: string; after: ObjectName }) =>
+          (await all(store.objects({ generation: GENERATION, ...query }, signal))).map(
+            (one) => one.object.key,
+          );
+        const { bucket } = object;
+        expect(await keys({ after: { bucket, key: 'day/1.csv' } })).toEqual([
+          'day/2.csv',
+          'day/3.csv',
+          'day/4.csv',
+        ]);
+        expect(await keys({ after: { bucket, key: 'day/1.csv' }, run: 'even' })).toEqual([
+          'day/2.csv',
+          'day/4.csv',
+        ]);
+        expect(await keys({ after: { bucket, key: 'day/2' } })).toHaveLength(3);
+        expect(await keys({ after: { bucket: `${bucket}!`, key: '' } })).toEqual([]);
+        expect(await keys({ after: { bucket: '', key: 'z' } })).toHaveLength(5);
+      });
+
       it('remembers which objects belong to which run, refused and complete ones too', async () => {
         const second = { ...object, key: 'day/2.csv' };
         await plan({ run: 'run-1' });
@@ -664,6 +691,88 @@ export function resultStoreContract({
         expect(await applyRecord({ section: 5 })).toBe('not-deterministic');
         expect(await applyRecord({ section: 3, last: true, frames: [[0, 1]] })).toBe('not-deterministic');
         expect(await progress()).toMatchObject({ lastSection: 4, sectionsComplete: 1 });
+      });
+    });
+
+    describe('verdicts on rows', () => {
+      // A try that reads past row 100, and one that has a verdict on it.
+      const alive = { number: 1, reach: 150, digest: 'alive' };
+      const killed = { number: 1, reach: 150, killed: [100], digest: 'killed' };
+      const early = { number: 0, reach: 50 };
+      const whole = { frames: [[0, 2]] as const };
+
+      it('count from the first frame that reaches the row: what was sent before the verdict is dropped', async () => {
+        await plan({ last: 1 });
+        expect(await apply(early, counts({ early: 1 }))).toBe('applied');
+        expect(await apply(killed, counts({ killed: 1 }))).toBe('applied');
+        // Without transactions it is taken, and left out when it is read.
+        const dropped = isExactlyOnce() ? 'stale' : 'applied';
+        expect(await apply(alive, counts({ alive: 1 }))).toBe(dropped);
+        expect(await apply({ ...alive, number: 7, reach: 100 }, counts({ alive: 1 }))).toBe(dropped);
+        expect(await applyRecord(whole, { digest: 'alive' })).toBe('stale');
+        expect(await apply(early, counts({ early: 1 }))).toBe('duplicate');
+        expect(await apply(killed, counts({ killed: 1 }))).toBe('duplicate');
+        expect(await progress()).toMatchObject({ frames: 2, applied: 2, sectionsComplete: 0 });
+        expect(await applyRecord(whole, { killed: [100], digest: 'r killed' })).toBe('applied');
+        expect(await applyRecord(whole, { killed: [100], digest: 'r killed' })).toBe('duplicate');
+        expect(await groups()).toEqual({ early: 1, killed: 1 });
+        expect(await progress()).toMatchObject({ frames: 2, sectionsComplete: 1, complete: false });
+        expect(await plan({ last: 1 })).toMatchObject({ complete: [{ section: 0 }] });
+        expect(await applyRecord({ section: 1 })).toBe('applied');
+        expect(await progress()).toMatchObject({ frames: 2, applied: 2, complete: true });
+        expect(await groups()).toEqual({ early: 1, killed: 1 });
+      });
+
+      it('are refused where something that was applied went past the row', async () => {
+        await plan();
+        await apply(alive, counts({ alive: 1 }));
+        expect(await apply(killed, counts({ killed: 1 }))).toBe('not-deterministic');
+        expect(await apply({ ...killed, number: 2 }, counts({ killed: 1 }))).toBe('not-deterministic');
+        expect(await applyRecord(whole, { killed: [100], digest: 'killed' })).toBe('not-deterministic');
+        expect(await groups()).toEqual({ alive: 1 });
+        expect(await progress()).toMatchObject({ frames: 1, applied: 1, sectionsComplete: 0 });
+        // On a row that nothing went past there may be one.
+        const later = { number: 0, reach: 250, killed: [200], digest: 'later' };
+        expect(await apply(later, counts({ later: 1 }))).toBe('applied');
+        expect(await applyRecord(whole, { killed: [200] })).toBe('applied');
+        expect(await groups()).toEqual({ alive: 1, later: 1 });
+        expect(await progress()).toMatchObject({ complete: true });
+      });
+
+      it('come too late once the section record was applied, and change nothing once the section is complete', async () => {
+        await plan({ last: 1 });
+        await applyRecord(whole);
+        expect(await apply(killed, counts({ killed: 1 }))).toBe('not-deterministic');
+        await apply(early, counts({ early: 1 }));
+        await apply(alive, counts({ alive: 1 }));
+        expect(await apply(killed, counts({ killed: 1 }))).toBe('duplicate');
+        expect(await applyRecord(whole, { killed: [100], digest: 'killed' })).toBe('duplicate');
+        expect(await groups()).toEqual({ early: 1, alive: 1 });
+        expect(await progress()).toMatchObject({ frames: 2, sectionsComplete: 1 });
+      });
+
+      it('of several rows, one after the other, all count', async () => {
+        await plan();
+        const both = { reach: 250, killed: [100, 200], digest: 'both' };
+        expect(await apply({ ...killed, number: 0 }, counts({ killed: 1 }))).toBe('applied');
+        expect(await apply({ ...both, number: 1 }, counts({ both: 1 }))).toBe('applied');
+        expect(await apply({ ...killed, number: 2, reach: 260 }, counts({ zombie: 1 }))).toBe('stale');
+        expect(await apply({ ...both, number: 2, killed: [200] }, counts({ zombie: 1 }))).toBe('stale');
+        expect(await applyRecord(whole, { killed: [100], digest: 'one' })).toBe('stale');
+        expect(await applyRecord(whole, { killed: [100, 200] })).toBe('applied');
+        expect(await groups()).toEqual({ killed: 1, both: 1 });
+        expect(await progress()).toMatchObject({ complete: true });
+      });
+
+      it('of one section are nothing to another, and go with their generation', async () => {
+        await plan({ last: 1 });
+        await apply(killed, counts({ killed: 1 }));
+        expect(await apply({ ...alive, section: 1 }, counts({ alive: 1 }))).toBe('applied');
+        await store.purge(GENERATION, signal);
+        await store.declare(lanes, signal);
+        await plan();
+        expect(await apply(alive, counts({ alive: 1 }))).toBe('applied');
+        expect(await groups()).toEqual({ alive: 1 });
       });
     });
 

@@ -9,6 +9,7 @@ import type {
   PlanVerdict,
   ResultStore,
 } from '../domain/ports/result-store.ts';
+import type { Reach } from '../domain/reach.ts';
 import { reconcileKeyed, reconcileObject } from '../domain/reconcile.ts';
 import type { SectionRecord } from '../domain/section.ts';
 import type { ResultStoreFixture } from './result-store-fixture.ts';
@@ -32,9 +33,20 @@ type Step =
       /** Whether it was sent under what binds the object now, or by somebody who was overtaken. */
       readonly from: 'bound' | 'other-build' | 'old-epoch';
       readonly digest: 'same' | 'other';
+      readonly verdicts: Verdicts;
     }
-  | { readonly do: 'record'; readonly at: Place; readonly variant: RecordVariant }
-  | { readonly do: 'deliver'; readonly object: number; readonly order: readonly number[] }
+  | {
+      readonly do: 'record';
+      readonly at: Place;
+      readonly variant: RecordVariant;
+      readonly verdicts: Verdicts;
+    }
+  | {
+      readonly do: 'deliver';
+      readonly object: number;
+      readonly order: readonly number[];
+      readonly verdicts: Verdicts;
+    }
   | { readonly do: 'redrive'; readonly pick: number; readonly again: boolean }
   | { readonly do: 'open'; readonly object: number; readonly whole: boolean }
   | { readonly do: 'keyed'; readonly keys: readonly number[] }
@@ -48,6 +60,12 @@ interface Place {
   readonly object: number;
   readonly section: number;
 }
+
+/** Rows of a section, counted from its start, that a try has verdicts on. */
+type Verdicts = readonly number[];
+
+/** Rows in the middle of what a section holds. */
+const KILLERS: Verdicts = [100, 200];
 
 interface Content {
   readonly groups: Readonly<Record<string, number>>;
@@ -65,9 +83,10 @@ class Model {
     partition: number;
     number: number;
     digest: string;
+    reach: Reach;
     content: Content;
   }[] = [];
-  records: { object: number; digest: string; record: SectionRecord }[] = [];
+  records: { object: number; digest: string; record: SectionRecord; reach: Reach }[] = [];
   redrives: { failure: Failure; groups: Readonly<Record<string, number>>; messages: number }[] = [];
   /** Every key as often as it was applied. */
   keys: string[] = [];
@@ -164,24 +183,54 @@ class Model {
     return undefined;
   }
 
-  applyFrame(at: Place, partition: number, number: number, digest: string, content: Content): ApplyOutcome {
+  /** How far each thing reaches that was accepted of a section. */
+  reachesOf({ object, section }: Place): readonly Reach[] {
+    const records = this.records.filter((one) => one.object === object && one.record.section === section);
+    return [...this.framesOf(object, section), ...records].map(({ reach }) => reach);
+  }
+
+  /** Held against everything that was accepted, one by one. */
+  judgeReach(at: Place, incoming: Reach): 'stale' | 'not-deterministic' | undefined {
+    const applied = this.reachesOf(at);
+    const isReached = (row: number, { reach }: Reach): boolean => row <= (reach ?? Infinity);
+    const lacks = (row: number, { killed }: Reach): boolean => !killed.includes(row);
+    if (applied.some((one) => one.killed.some((row) => isReached(row, incoming) && lacks(row, incoming))))
+      return 'stale';
+    const isPassed = (row: number): boolean => applied.some((one) => isReached(row, one) && lacks(row, one));
+    return incoming.killed.some(isPassed) ? 'not-deterministic' : undefined;
+  }
+
+  applyFrame(
+    at: Place,
+    partition: number,
+    number: number,
+    digest: string,
+    reach: Reach,
+    content: Content,
+  ): ApplyOutcome {
     const before = this.framesOf(at.object, at.section).find(
       (one) => one.partition === partition && one.number === number,
     );
-    if (before !== undefined) return before.digest === digest ? 'duplicate' : 'not-deterministic';
+    if (before?.digest === digest) return 'duplicate';
+    const disagrees = this.judgeReach(at, reach);
+    if (disagrees !== undefined) return disagrees;
+    if (before !== undefined) return 'not-deterministic';
     const found = this.records.find((one) => one.object === at.object && one.record.section === at.section);
     if (found?.record.frames.some(([p, count]) => p === partition && number < count) === false)
       return 'not-deterministic';
     const last = this.planned[at.object]?.last ?? Infinity;
     if (at.section > last) return 'not-deterministic';
-    this.frames.push({ ...at, partition, number, digest, content });
+    this.frames.push({ ...at, partition, number, digest, reach, content });
     for (const failure of content.failures) this.open(failure);
     return 'applied';
   }
 
-  applyRecord(object: number, digest: string, record: SectionRecord): ApplyOutcome {
+  applyRecord(object: number, digest: string, record: SectionRecord, reach: Reach): ApplyOutcome {
     const before = this.records.find((one) => one.object === object && one.record.section === record.section);
-    if (before !== undefined) return before.digest === digest ? 'duplicate' : 'not-deterministic';
+    if (before?.digest === digest) return 'duplicate';
+    const disagrees = this.judgeReach({ object, section: record.section }, reach);
+    if (disagrees !== undefined) return disagrees;
+    if (before !== undefined) return 'not-deterministic';
     const known = this.planned[object] as { last: number | null };
     const uncounted = this.framesOf(object, record.section).filter(
       ({ partition, number }) => !record.frames.some(([p, count]) => p === partition && number < count),
@@ -192,7 +241,7 @@ class Model {
       if (this.sectionsBegun(object).some((section) => section > record.section)) return 'not-deterministic';
       known.last = record.section;
     }
-    this.records.push({ object, digest, record });
+    this.records.push({ object, digest, record, reach });
     return 'applied';
   }
 
@@ -276,6 +325,10 @@ class Model {
     this.misled = false;
     this.hasRepeated = false;
   }
+}
+
+function hasVerdicts(reaches: readonly Reach[]): boolean {
+  return reaches.some(({ killed }) => killed.length > 0);
 }
 
 function sum(values: readonly number[]): number {
@@ -386,7 +439,23 @@ function keyedTotals(keys: readonly string[]) {
   return { rows: keys.length, pruned: 0, filtered: 0, failed, transformed: keys.length - failed, messages };
 }
 
+/** A frame reaches the row after which it was cut, a record (`null`) all of them; the digest is another one where rows have verdicts. */
+function reachOf({ section }: Place, row: number | null, verdicts: Verdicts): Reach {
+  const start = 1_000 * section;
+  const killed = verdicts.filter((killer) => killer <= (row ?? Infinity)).map((killer) => start + killer);
+  return { reach: row === null ? null : start + row, killed };
+}
+
+function digestOf(digest: string, { killed }: Reach): string {
+  return killed.length === 0 ? digest : `${digest} without ${killed.join()}`;
+}
+
 const places = { object: fc.nat(1), section: fc.nat(2) };
+
+const arbitraryVerdicts: fc.Arbitrary<Verdicts> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant([]) },
+  { weight: 1, arbitrary: fc.subarray([...KILLERS]) },
+);
 
 const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -414,6 +483,7 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
         'old-epoch' as const,
       ),
       digest: fc.constantFrom('same' as const, 'same' as const, 'same' as const, 'other' as const),
+      verdicts: arbitraryVerdicts,
     }),
   },
   {
@@ -430,6 +500,7 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
         'one-frame-less',
         'ends-here',
       ),
+      verdicts: arbitraryVerdicts,
     }),
   },
   {
@@ -438,6 +509,7 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('deliver' as const),
       object: fc.nat(1),
       order: fc.array(fc.nat(99), { maxLength: 30 }),
+      verdicts: arbitraryVerdicts,
     }),
   },
   {
@@ -537,11 +609,11 @@ class History {
         model.versions[step.object] = (model.versions[step.object] as number) + 1;
         return;
       case 'frame':
-        return this.#frame(step.at, step.partition, step.number, step.from, step.digest);
+        return this.#frame(step.at, step.partition, step.number, step.from, step.digest, step.verdicts);
       case 'record':
-        return this.#record(step.at, step.variant);
+        return this.#record(step.at, step.variant, step.verdicts);
       case 'deliver':
-        return this.#deliver(step.object, step.order);
+        return this.#deliver(step.object, step.order, step.verdicts);
       case 'redrive':
         return this.#redrive(step.pick, step.again);
       case 'open':
@@ -646,9 +718,12 @@ class History {
     partition: number,
     number: number,
     from: 'bound' | 'other-build' | 'old-epoch',
-    digest: string,
+    kind: 'same' | 'other',
+    verdicts: Verdicts,
   ): Promise<void> {
     const model = this.#model;
+    const reach = reachOf(at, 100 * partition + 10 * number, verdicts);
+    const digest = digestOf(kind, reach);
     const bound = model.planned[at.object] ?? { build: 'A', epoch: 1 };
     const version = model.versions[at.object] as number;
     const object = model.object(at.object);
@@ -656,7 +731,11 @@ class History {
     const epoch = from === 'old-epoch' ? bound.epoch - 1 : bound.epoch;
     const content = contentOf(object, at, partition, number);
     const expected =
-      model.judge(at, version, build, epoch) ?? model.applyFrame(at, partition, number, digest, content);
+      model.judge(at, version, build, epoch) ??
+      model.applyFrame(at, partition, number, digest, reach, content);
+    // Without transactions one that must not count because of a verdict is found when it is read; the contract looks at that by itself.
+    const isJudgedLater = reach.killed.length === 0 && hasVerdicts(model.reachesOf(at));
+    if (!this.#isExactlyOnce && isJudgedLater && expected !== 'applied') return;
     // A frame that no true record counts spoils the balance of its section.
     if (expected === 'applied' && !(number < (model.world[at.object]?.[at.section]?.[partition] ?? 0)))
       model.misled = true;
@@ -671,17 +750,21 @@ class History {
       number,
       digest,
       at: 1,
+      ...reach,
     };
     expect(await this.store.applyFrame(ref, this.#effects(content), signal)).toBe(expected);
   }
 
-  async #record(at: Place, variant: RecordVariant): Promise<void> {
+  async #record(at: Place, variant: RecordVariant, verdicts: Verdicts): Promise<void> {
     const model = this.#model;
     if (model.world[at.object]?.[at.section] === undefined) return;
-    const { record, digest } = varied(recordOf(model, at), variant);
+    const { record, digest: kind } = varied(recordOf(model, at), variant);
+    const reach = reachOf(at, null, verdicts);
+    const digest = digestOf(kind, reach);
     const { build, epoch } = model.planned[at.object] ?? { build: 'A', epoch: 1 };
     const version = model.versions[at.object] as number;
-    const expected = model.judge(at, version, build, epoch) ?? model.applyRecord(at.object, digest, record);
+    const expected =
+      model.judge(at, version, build, epoch) ?? model.applyRecord(at.object, digest, record, reach);
     if (expected === 'applied' && variant !== 'true') model.misled = true;
     const ref = {
       generation: GENERATION,
@@ -691,19 +774,20 @@ class History {
       epoch,
       record,
       digest,
+      ...reach,
     };
     expect(await this.store.applySectionRecord(ref, signal)).toBe(expected);
   }
 
-  /** All frames and records of an object, in some order. */
-  async #deliver(object: number, order: readonly number[]): Promise<void> {
+  /** All frames and records of a try of an object, in some order. */
+  async #deliver(object: number, order: readonly number[], verdicts: Verdicts): Promise<void> {
     const sections = this.#model.world[object] as World[number];
     const sends = sections.flatMap((partitions, section) => [
-      () => this.#record({ object, section }, 'true'),
+      () => this.#record({ object, section }, 'true', verdicts),
       ...partitions.flatMap((count, partition) =>
         Array.from(
           { length: count },
-          (_, number) => () => this.#frame({ object, section }, partition, number, 'bound', 'same'),
+          (_, number) => () => this.#frame({ object, section }, partition, number, 'bound', 'same', verdicts),
         ),
       ),
     ]);

@@ -7,7 +7,12 @@ import {
   inMemoryLakeModule,
   inMemoryTokens,
 } from '../../src/adapters/inmemory/module.ts';
-import { localLakeModule, localLedgerModule, localResultsModule } from '../../src/adapters/local/module.ts';
+import {
+  localKilledRowsModule,
+  localLakeModule,
+  localLedgerModule,
+  localResultsModule,
+} from '../../src/adapters/local/module.ts';
 import { tokens } from '../../src/adapters/tokens.ts';
 import { removeFolder, scratchFolder } from './local/scratch.ts';
 
@@ -45,6 +50,7 @@ describe('The bindings', () => {
       made.load(
         localLakeModule({ outputFolder, log: { level: 'silent' } }),
         localLedgerModule({ outputFolder, payloadToJson: () => 'null' }),
+        localKilledRowsModule(outputFolder),
         localResultsModule({ outputFolder }),
       );
       for (const port of ports) expect(await made.getAsync(port)).toBe(await made.getAsync(port));

@@ -9,7 +9,20 @@ import { asCsv, expectedResults, pipelineSource, shipments } from './shipments.t
 describe('the command line', { timeout: 60_000 }, () => {
   test.each([
     [[], ['run', 'inspect', 'failures', 'results', 'findings', 'reconcile']],
-    [['run'], ['--where', '--stdin', '--fresh', '--max-failures', 'Exit codes: 0 complete', 'tail -f']],
+    [
+      ['run'],
+      [
+        '--where',
+        '--row-timeout',
+        '--worker-heap',
+        '--max-memory',
+        '--stdin',
+        '--fresh',
+        '--max-failures',
+        'Exit codes: 0 complete',
+        'tail -f',
+      ],
+    ],
     [['inspect'], ['--pipeline', '--rows']],
     [['failures'], ['list', 'show', 'redrive']],
     [

@@ -74,6 +74,7 @@ describe('the fingerprint of a generation', () => {
       'groupBy, findings and flag',
       { ...base, analyze: { ...base.analyze, groupBy: () => 'x', findings: () => [], flag: () => null } },
     ],
+    ['mask: it changes what failures keep, and no result', { ...base, mask: { rows: ['lane'] } }],
     ['what a measure picks', withMeasures({ all: count(), late: countIf(() => false) })],
     ['the order of fields', Object.fromEntries(Object.entries(base).toReversed())],
     [

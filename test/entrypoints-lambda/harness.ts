@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ManualClock } from '../../src/adapters/inmemory/clock.ts';
 import { InMemoryDedupStore } from '../../src/adapters/inmemory/dedup-store.ts';
 import { InMemoryErrorRouter } from '../../src/adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../src/adapters/inmemory/killed-rows.ts';
 import { InMemoryLog } from '../../src/adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../src/adapters/inmemory/metrics.ts';
 import { InMemoryObjectSource } from '../../src/adapters/inmemory/object-source.ts';
@@ -15,7 +16,7 @@ import { mergeStates } from '../../src/application/measures/state.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { ObjectSource } from '../../src/domain/ports/object-source.ts';
 import type { ResultStore } from '../../src/domain/ports/result-store.ts';
-import type { LambdaContext, LambdaHandler } from '../../src/entrypoints/lambda/events.ts';
+import { parseJson, type LambdaContext, type LambdaHandler } from '../../src/entrypoints/lambda/events.ts';
 import { analyzeFunction } from '../../src/entrypoints/lambda/handle-analyze.ts';
 import { dispatchFunction } from '../../src/entrypoints/lambda/handle-dispatch.ts';
 import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess.ts';
@@ -97,6 +98,7 @@ export class World {
   readonly router = new InMemoryErrorRouter();
   readonly queue = new InMemoryTaskQueue({ clock: this.clock });
   readonly dedup = new InMemoryDedupStore({ clock: this.clock });
+  readonly killed = new InMemoryKilledRows();
   readonly stream: InMemoryStream;
   readonly orders: Readonly<Record<string, unknown>>[] = [];
   /** Records of ranges of shards, by first sequence number. */
@@ -114,6 +116,22 @@ export class World {
       { clock: this.clock, random: this.random },
       { partitions: pipeline.partitions, shards: 2, trimAtCheckpoint: false },
     );
+  }
+
+  /** Another build in the same surroundings, as after a deployment. */
+  succeededBy(build: string, pipeline = this.pipeline): World {
+    const { clock, random, lake, store, router, queue, dedup, stream, orders } = this;
+    return Object.assign(new World(pipeline, build), {
+      clock,
+      random,
+      lake,
+      store,
+      router,
+      queue,
+      dedup,
+      stream,
+      orders,
+    });
   }
 
   get surroundings(): Surroundings {
@@ -163,7 +181,7 @@ export class World {
           // As it travels: nothing of it but JSON.
           this.orders.push(JSON.parse(JSON.stringify(order)) as Record<string, unknown>);
         },
-        read: async (body: string): Promise<unknown> => JSON.parse(body) as unknown,
+        read: async (body: string): Promise<unknown> => parseJson(body, 'an order'),
       },
     };
   }
@@ -173,6 +191,7 @@ export class World {
     return {
       source,
       tasks,
+      killed: this.killed,
       random,
       sink,
       dedup,
@@ -254,10 +273,11 @@ export class World {
     ).flat();
   }
 
-  /** Takes the tasks off the queue, as bodies. */
-  async takeTasks(): Promise<readonly string[]> {
+  /** Takes tasks off the queue, as bodies. */
+  async takeTasks(max = Number.POSITIVE_INFINITY): Promise<readonly string[]> {
     const bodies: string[] = [];
     for (;;) {
+      if (bodies.length >= max) return bodies;
       const [received] = await this.queue.receive(1, 1_000_000, unstopped);
       if (received === undefined) return bodies;
       bodies.push(JSON.stringify(received.task));

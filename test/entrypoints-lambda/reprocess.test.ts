@@ -86,6 +86,29 @@ describe('the failure queue', () => {
     expect(object).toMatchObject({ applied: 4 });
   });
 
+  it('does not go round for ever with what fails again; other code, or a direct call, tries it once more', async () => {
+    const { world, letters } = await withFailures();
+    (world as { pipeline: World['pipeline'] }).pipeline = testPipeline();
+    const deliver = async (of: readonly RoutedFailure[]) => {
+      const before = world.router.failures.length;
+      expect(
+        failedItems(await world.reprocess()(sqsEvent(ARNS.failures, bodies(of)), world.context())),
+      ).toEqual([]);
+      await world.drain();
+      return world.router.failures.slice(before);
+    };
+    let rounds = 0;
+    for (let round = letters; round.length > 0; round = await deliver(round)) rounds++;
+    expect(rounds).toBe(3);
+    expect(await openIn(world)).toBe(3);
+    expect(world.log.lines.filter(({ message }) => message.includes('often enough'))).toHaveLength(3);
+
+    const reply = await world.reprocess()({ code: letters[0]?.failure.code }, world.context());
+    expect((reply as { redriven: number }).redriven).toBeGreaterThan(0);
+    const older = letters.map((letter) => ({ ...letter, build: 'build-0' }));
+    expect(await deliver(older)).not.toEqual([]);
+  });
+
   it('gets all of them back where they cannot be put', async () => {
     const { world, letters } = await withFailures();
     const sink = {

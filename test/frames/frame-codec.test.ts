@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -9,9 +10,10 @@ import {
   type FrameDraft,
 } from '../../src/application/frames/frame-codec.ts';
 import { createMessageEncoding } from '../../src/application/frames/message-encoding.ts';
-import { fromTaggedJson } from '../../src/application/values/tagged-json.ts';
+import { fromTaggedJson, toTaggedJson } from '../../src/application/values/tagged-json.ts';
+import { encodeValue } from '../../src/application/values/value-writer.ts';
 import type { Failure } from '../../src/domain/failure.ts';
-import type { FrameBody, KeyedBody } from '../../src/domain/frame.ts';
+import type { FrameBody, FrameOrigin, KeyedBody } from '../../src/domain/frame.ts';
 import type { FrameCodec } from '../../src/domain/pipeline.ts';
 import { codeOfAsync, nested } from '../values/damage.ts';
 import { anyMessage, arrivedAs } from '../values/plain-data.ts';
@@ -24,7 +26,7 @@ const described = (codec: FrameCodec) =>
     generation: 'p@1',
     build: 'b1',
     run: 'r1',
-    origin: { kind: 'section', object, section: 3, number: 2, epoch: 1 },
+    origin: { kind: 'section', object, section: 3, number: 2, epoch: 1, reach: 70 },
     partition: 7,
     codec,
   }) as const;
@@ -37,8 +39,15 @@ function messagesDraft(codec: FrameCodec, messages: readonly unknown[]): FrameDr
   return { ...described(codec), body: 'messages', bytes, digest: digestOf(bytes) };
 }
 
+/** Where the bodies come from that no section has. */
+const origins: { readonly [Kind in FrameBody['kind']]?: FrameOrigin } = {
+  keyed: { kind: 'keyed', source: 'pipe' },
+  redrive: { kind: 'redrive', failure: 'f1' },
+};
+
 const bodyDraft = (codec: FrameCodec, body: Exclude<FrameBody, { kind: 'messages' }>): FrameDraft => ({
   ...described(codec),
+  origin: origins[body.kind] ?? described(codec).origin,
   body: body.kind,
   ...encodeBody(body, codec),
 });
@@ -159,6 +168,63 @@ describe.each(codecs)('a %s frame', (codec) => {
     expect(await codeOfDraft({ ...draft, format: 2 } as unknown as FrameDraft)).toBe('E_FRAME_CORRUPT');
     expect(await codeOfAsync(unpackFrame(Buffer.from('{"not":"a frame"}')))).toBe('E_FRAME_CORRUPT');
     expect(await codeOfAsync(unpackFrame(new Uint8Array()))).toBe('E_FRAME_CORRUPT');
+  });
+
+  it.each<[string, object]>([
+    ['no origin', { origin: null }],
+    ['an origin that its body cannot have', { origin: { kind: 'keyed', source: 'pipe' } }],
+    ['a section without a number', { origin: { ...described(codec).origin, section: '3' } }],
+    ['an object without a key', { origin: { ...described(codec).origin, object: { bucket: 'lake' } } }],
+    ['no build', { build: 7 }],
+    ['a partition that is none', { partition: -1 }],
+    ['a body of no kind', { body: 'toString' }],
+  ])('tells a header with %s as damage, whatever its checksum says', async (_, changes) => {
+    const draft = { ...messagesDraft(codec, [1]), ...changes } as FrameDraft;
+    expect(await codeOfAsync(unpackFrame((await packFrame(draft)).bytes))).toBe('E_FRAME_CORRUPT');
+  });
+
+  it.each<[string, object]>([
+    ['failures that are no list', { kind: 'failures' }],
+    ['a failure without a position', { kind: 'failures', failures: [{ ...failure, position: null }] }],
+    ['a failure of no stage', { kind: 'failures', failures: [{ ...failure, stage: 'elsewhere' }] }],
+    ['a payload that is no bytes', { kind: 'failures', failures: [{ ...failure, payload: 'text' }] }],
+    ['a section record without frames', { kind: 'section', record: { ...record, frames: undefined } }],
+    ['a section record of -1 rows', { kind: 'section', record: { ...record, rows: -1 } }],
+    [
+      'an entry without a key',
+      { kind: 'keyed', entries: [{ messages: [], time: null, filtered: false, failure: null }] },
+    ],
+    [
+      'fewer outputs than messages',
+      {
+        kind: 'redrive',
+        position: failure.position,
+        outputs: [],
+        messages: [1],
+        failure: null,
+        payload: null,
+      },
+    ],
+  ])('tells %s as damage, whatever its digest says', async (_, body) => {
+    const kind = (body as FrameBody).kind;
+    const bytes =
+      codec === 'packed' ? encodeValue(body, -4) : Buffer.from(`${toTaggedJson(body, -4)}\n`, 'utf8');
+    const draft = {
+      ...described(codec),
+      origin: origins[kind] ?? described(codec).origin,
+      body: kind,
+      bytes,
+      digest: digestOf(encodeValue(body, -4)),
+    };
+    expect(await codeOfAsync(unpackFrame((await packFrame(draft)).bytes))).toBe('E_FRAME_CORRUPT');
+  });
+
+  it('says nothing of its data where it is damaged', async () => {
+    const { bytes } = bodyDraft(codec, { kind: 'failures', failures: [{ ...failure, message: 'canary' }] });
+    const damaged = { ...bodyDraft(codec, { kind: 'failures', failures: [] }), bytes: bytes.slice(0, -9) };
+    const thrown = await unpackFrame((await packFrame(damaged)).bytes).catch((error: unknown) => error);
+    expect(inspect(thrown, { depth: 9 })).not.toContain('canary');
+    expect(thrown).toMatchObject({ code: 'E_FRAME_CORRUPT' });
   });
 
   it('has a digest that leaves out the texts of failures, and nothing else of them', () => {

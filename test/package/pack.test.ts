@@ -33,9 +33,11 @@ const installed = join(folder, 'node_modules', 'sluice');
 let packed: readonly string[] = [];
 let manifest: Manifest;
 
-/** npm tells the scripts that it runs about themselves; what they start is none of that. */
+/** npm tells the scripts that it runs about themselves, and how this repository installs; what they start is none of that. */
 const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle)_/.test(name)),
+  Object.entries(process.env).filter(
+    ([name]) => !/^npm_(package|lifecycle)_|^npm_config_(strict_)?allow_/.test(name),
+  ),
 );
 
 function write(name: string, text: string): void {

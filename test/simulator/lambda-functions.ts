@@ -117,12 +117,13 @@ function dispatchHandler({ pipeline, build }: Program, call: FunctionCall) {
 }
 
 function transformHandler({ pipeline, build }: Program, call: FunctionCall) {
-  const { tasks, random, dedup } = call.ports;
+  const { tasks, random, dedup, killed } = call.ports;
   return transformFunction(pipeline, build, surroundingsOf(call), async () => ({
     source: lakeOf(call),
     tasks,
     random,
     dedup,
+    killed,
     sink: sinkOf(call, pipeline.partitions),
     arrivals: {
       task: (body: string, signal: AbortSignal) => taskOfBody(body, noClaims, signal),

@@ -66,6 +66,31 @@ function frame(partition: number, number: number, bytes = 4): PackedFrame {
 const firstOnly = (numbers: readonly number[]) => [...new Set(numbers)];
 
 describe('FrameSender', () => {
+  it('puts again what a sink had taken away and gives back, and counts what it took', async () => {
+    const clock = new ManualClock(0);
+    const random = new SeededRandom({ clock }, 7);
+    const metrics = new InMemoryMetrics();
+    const { stream } = setUp({ partitions: 1 });
+    let puts = 0;
+    const sink: RecordSink = {
+      capabilities: stream.capabilities,
+      put: async ([record], signal) => {
+        // Moved, as to another thread: nothing is left with the sender.
+        const data = structuredClone(record?.data as Uint8Array, {
+          transfer: [record?.data.buffer as ArrayBuffer],
+        });
+        if (puts++ > 0) return stream.put([{ partition: 0, data }], signal);
+        return [{ accepted: false, reason: 'throttled', retryable: true, message: 'later', data }];
+      },
+    };
+    const sender = new FrameSender({ sink, clock, random, metrics, signal: never, retry: policy });
+    const bytes = new Uint8Array([0, 0, 0, 9]);
+    await clock.runUntil(sender.send([{ header: { partition: 0 } as FrameHeader, bytes }]));
+    expect(stream.read(0, null, 10, 100).map(({ data }) => numberOf(data))).toEqual([9]);
+    expect(bytes.length).toBe(0);
+    expect(metrics.total('frameBytes')).toBe(4);
+  });
+
   it('brings every frame at least once, those of a partition in order, whatever is rejected, lost or throttled', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { vi } from 'vitest';
 import { InMemoryDedupStore } from '../../src/adapters/inmemory/dedup-store.ts';
 import { InMemoryErrorRouter } from '../../src/adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../src/adapters/inmemory/killed-rows.ts';
 import { silentLog } from '../../src/adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../src/adapters/inmemory/metrics.ts';
 import { InMemoryObjectSource } from '../../src/adapters/inmemory/object-source.ts';
@@ -20,6 +21,7 @@ import { transformTask } from '../../src/application/transform/transform.ts';
 import { isSluiceError } from '../../src/domain/errors.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { Clock } from '../../src/domain/ports/ambient.ts';
+import type { KilledRows } from '../../src/domain/ports/killed-rows.ts';
 import type { RecordSink } from '../../src/domain/ports/record-sink.ts';
 import type { FailureQuery, ResultStore } from '../../src/domain/ports/result-store.ts';
 import { reconcileKeyed, reconcileObject } from '../../src/domain/reconcile.ts';
@@ -56,11 +58,12 @@ export class EagerClock implements Clock {
   }
 }
 
-/** What outlives a process: the lake, the results, the copies of failures. */
+/** What outlives a process: the lake, the results, the verdicts on rows, the copies of failures. */
 export interface World {
   readonly clock: Clock;
   readonly source: InMemoryObjectSource;
   readonly store: ResultStore;
+  readonly killed: KilledRows;
   readonly router: InMemoryErrorRouter;
 }
 
@@ -69,6 +72,7 @@ export function newWorld({ chunkBytes = 97 }: { readonly chunkBytes?: number } =
     clock: new EagerClock(),
     source: new InMemoryObjectSource({ chunkBytes }),
     store: new InMemoryResultStore(mergeStates),
+    killed: new InMemoryKilledRows(),
     router: new InMemoryErrorRouter(),
   };
 }
@@ -143,6 +147,7 @@ export class Process {
     return {
       source: this.#killing(this.#world.source),
       store: this.#killing<ResultStore>(this.#world.store),
+      killed: this.#killing(this.#world.killed),
       router: this.#killing(this.#world.router),
       sink: this.#killing(this.#sink()),
       tasks: this.#killing(this.queue),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { InMemoryKilledRows } from '../../src/adapters/inmemory/killed-rows.ts';
 import { silentLog } from '../../src/adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../src/adapters/inmemory/metrics.ts';
 import { QueueMapping } from '../../src/adapters/inmemory/queue-mapping.ts';
@@ -91,6 +92,7 @@ async function runMapped(world: World, pipeline: AnyPipeline, how: Load): Promis
     router: faulty(world.router),
     sink: faulty(stream),
     tasks: queue,
+    killed: new InMemoryKilledRows(),
     clock,
     random,
     metrics: new InMemoryMetrics(),

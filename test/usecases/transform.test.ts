@@ -44,6 +44,7 @@ function section(pipeline: AnyPipeline, rows: readonly object[]) {
     section: 0,
     encoding: createMessageEncoding(pipeline.frames),
     transformRow: createRowTransformer(pipeline),
+    killed: new Map(),
   });
   rows.forEach((row, index) => writer.addRow(row as Row, index * 10));
   return writer.finish({ last: true, next: rows.length * 10 });

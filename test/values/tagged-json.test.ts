@@ -85,6 +85,8 @@ describe('tagged JSON', () => {
     '{"$date":{}}',
     '{"$object":1}',
     '{"$other":1}',
+    '{"$number":1}',
+    '{"$number":{"toString":1}}',
     `${'['.repeat(20_000)}${']'.repeat(20_000)}`,
     `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`,
     `${'{"$object":{"$object":'.repeat(5_000)}1${'}}'.repeat(5_000)}`,

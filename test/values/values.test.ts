@@ -190,6 +190,15 @@ describe('damaged bytes', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
   });
 
+  it('text that is not UTF-8 is never replaced, and the character that would replace it is text', () => {
+    for (const text of [[0xff], [0x61, 0xc3], [0xed, 0xa0, 0x80], new Array<number>(30).fill(0xe2)])
+      expect(codeOf(() => decodeValue(Uint8Array.from([0xa0 | text.length, ...text])))).toBe(
+        'E_FRAME_CORRUPT',
+      );
+    for (const text of ['\ufffd', `${'x'.repeat(40)}\ufffd`])
+      expect(decodeValue(encodeValue(text))).toBe(text);
+  });
+
   it('a number in groups of 7 bits that never ends', () => {
     expect(codeOf(() => new ValueReader(new Uint8Array(20).fill(0xff)).readVarint())).toBe('E_FRAME_CORRUPT');
   });

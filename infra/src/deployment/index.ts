@@ -2,9 +2,11 @@ import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-clo
 import { CloudWatchClient, GetMetricDataCommand } from '@aws-sdk/client-cloudwatch';
 import {
   GetEventSourceMappingCommand,
+  InvokeCommand,
   LambdaClient,
   UpdateEventSourceMappingCommand,
 } from '@aws-sdk/client-lambda';
+import { ExecuteStatementCommand, RDSDataClient } from '@aws-sdk/client-rds-data';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 
@@ -20,6 +22,16 @@ export interface DeploymentCalls {
   iteratorAge(functionName: string, signal: AbortSignal): Promise<number>;
   putObject(bucket: string, key: string, data: Uint8Array, signal: AbortSignal): Promise<void>;
   send(queueUrl: string, body: string, signal: AbortSignal): Promise<void>;
+  invoke(functionName: string, event: unknown, signal: AbortSignal): Promise<unknown>;
+  executeSql(
+    statement: {
+      readonly cluster: string;
+      readonly secret: string;
+      readonly database: string;
+      readonly sql: string;
+    },
+    signal: AbortSignal,
+  ): Promise<void>;
 }
 
 /** CloudWatch has a minute's value some minutes later. */
@@ -34,6 +46,7 @@ export function createDeploymentCalls(): DeploymentCalls {
   const lambda = once(() => new LambdaClient());
   const cloudWatch = once(() => new CloudWatchClient());
   const sqs = once(() => new SQSClient({ useQueueUrlAsEndpoint: false }));
+  const rdsData = once(() => new RDSDataClient());
   const s3 = once(
     () =>
       new S3Client({
@@ -120,6 +133,22 @@ export function createDeploymentCalls(): DeploymentCalls {
     },
     async send(queueUrl, body, abortSignal) {
       await sqs().send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: body }), { abortSignal });
+    },
+    async invoke(functionName, event, abortSignal) {
+      const { Payload, FunctionError } = await lambda().send(
+        new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(event) }),
+        { abortSignal },
+      );
+      const reply = JSON.parse(Payload?.transformToString() || 'null') as unknown;
+      if (FunctionError === undefined) return reply;
+      const { errorMessage } = (reply ?? {}) as { readonly errorMessage?: string };
+      throw new Error(errorMessage ?? `the function failed: ${FunctionError}`);
+    },
+    async executeSql({ cluster, secret, database, sql }, abortSignal) {
+      await rdsData().send(
+        new ExecuteStatementCommand({ resourceArn: cluster, secretArn: secret, database, sql }),
+        { abortSignal },
+      );
     },
   };
 }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { DomainError } from '../../domain/errors.ts';
-import type { Failure } from '../../domain/failure.ts';
+import { isFailure, isFields } from '../../domain/failure-shape.ts';
 import { ledgerFields } from '../../domain/ledger-line.ts';
 import type { RoutedFailure } from '../../domain/ports/error-router.ts';
 import { queueJson, type QueueMessage } from './sqs-batch.ts';
@@ -30,22 +30,36 @@ export function readFailureMessage(body: string): RoutedFailure {
   let message: unknown;
   try {
     message = JSON.parse(body);
-  } catch (cause) {
-    throw notAFailure(cause);
-  }
-  if (typeof message !== 'object' || message === null || !('kind' in message) || message.kind !== KIND)
+  } catch {
+    // The parser's own message quotes the payload.
     throw notAFailure();
-  const { kind: _kind, ...routed } = message as { kind: string } & Omit<RoutedFailure, 'failure'> & {
-      failure: Omit<Failure, 'payload'> & { payload: string | null };
-    };
-  const { payload } = routed.failure;
-  return {
-    ...routed,
-    failure: {
-      ...routed.failure,
-      payload: payload === null ? null : new Uint8Array(Buffer.from(payload, 'base64')),
-    },
+  }
+  if (!isFields(message) || message['kind'] !== KIND) throw notAFailure();
+  const { kind: _kind, failure, ...about } = message;
+  const routed = { ...about, failure: isFields(failure) ? withPayload(failure) : null };
+  if (!isRouted(routed)) throw notAFailure();
+  return routed;
+}
+
+function withPayload(failure: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { payload } = failure;
+  return typeof payload === 'string'
+    ? { ...failure, payload: new Uint8Array(Buffer.from(payload, 'base64')) }
+    : failure;
+}
+
+function isRouted(value: object): value is RoutedFailure {
+  const { generation, pipeline, version, run, build, route, at, failure } = value as {
+    readonly [Name in keyof RoutedFailure]: unknown;
   };
+  return (
+    [generation, pipeline, run, build].every((text) => typeof text === 'string') &&
+    Number.isFinite(version) &&
+    (route === 'dead-letter' || route === 'ledger') &&
+    typeof at === 'number' &&
+    !Number.isNaN(new Date(at).getTime()) &&
+    isFailure(failure)
+  );
 }
 
 /** A failure for the topic: what people and tools want to know of it, without its payload. */
@@ -85,9 +99,6 @@ function attributeText(value: string): string {
   return encodeURI(value.slice(0, MAX_ATTRIBUTE_LENGTH / 4).toWellFormed()).slice(0, MAX_ATTRIBUTE_LENGTH);
 }
 
-function notAFailure(cause?: unknown): DomainError {
-  return new DomainError('A message of the failure queue is no failure of ours', {
-    code: 'E_EVENT',
-    cause,
-  });
+function notAFailure(): DomainError {
+  return new DomainError('A message of the failure queue is no failure of ours', { code: 'E_EVENT' });
 }

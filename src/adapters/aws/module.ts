@@ -6,6 +6,7 @@ import type { AwsClientSettings } from './client-settings.ts';
 import { AwsErrorRouter } from './error-router.ts';
 import { S3FailureLedger } from './failure-ledger.ts';
 import { createKinesisCalls, type KinesisCalls } from './kinesis-client.ts';
+import { S3KilledRows } from './killed-rows.ts';
 import { S3ObjectSource } from './object-source.ts';
 import { KinesisRecordSink } from './record-sink.ts';
 import { ResultsLake } from './results-lake.ts';
@@ -19,9 +20,9 @@ import { SqsTaskQueue } from './task-queue.ts';
  * A function loads the modules that it needs; a bundler leaves out the clients of the others. Clients are made once for each
  * container, and `container.unbindAll()` closes them.
  *
- *     function     lake   stream   queues           failures
+ *     function     lake   stream   queues           failures   killed rows
  *     dispatch      ×              tasks, orders       ×
- *     transform     ×       ×      tasks
+ *     transform     ×       ×      tasks                            ×
  *     analyze       ×                                  ×
  *     reprocess     ×       ×                          ×
  */
@@ -64,6 +65,18 @@ export function awsLakeModule({ bucket, pathStyle = false, client = {} }: AwsLak
     bind(tokens.objectSource)
       .toResolvedValue(
         (calls, clock, random, metrics) => new S3ObjectSource({ calls, clock, random, metrics }),
+        [awsTokens.s3, tokens.clock, tokens.random, tokens.metrics],
+      )
+      .inSingletonScope();
+  });
+}
+
+/** Binds `killedRows` in the state bucket, under `killed/`; needs `awsTokens.s3`, `clock`, `random` and `metrics`. */
+export function awsKilledRowsModule({ bucket }: Pick<AwsLakeSettings, 'bucket'>): ContainerModule {
+  return new ContainerModule(({ bind }) => {
+    bind(tokens.killedRows)
+      .toResolvedValue(
+        (calls, clock, random, metrics) => new S3KilledRows({ calls, clock, random, metrics }, { bucket }),
         [awsTokens.s3, tokens.clock, tokens.random, tokens.metrics],
       )
       .inSingletonScope();

@@ -14,6 +14,7 @@ import type {
   MergeStates,
   ObjectPlan,
   ObjectProgress,
+  ObjectQuery,
   PlannedObject,
   PlanRequest,
   PublishedGroup,
@@ -182,10 +183,7 @@ export class ResultsLake implements ResultStore {
     return all.sort((a, b) => compareUtf8(a.id, b.id));
   }
 
-  async *objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncGenerator<ObjectProgress> {
+  async *objects(query: ObjectQuery, signal: AbortSignal): AsyncGenerator<ObjectProgress> {
     signal.throwIfAborted();
     yield* readObjects(this.#state(query.generation), query, this.#mergeStates, signal);
   }

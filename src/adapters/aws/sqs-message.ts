@@ -22,8 +22,9 @@ export async function taskOfBody(body: string, claims: Claims, signal: AbortSign
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    throw invalid('it is no JSON', cause);
+  } catch {
+    // What the parser says quotes the message, and payloads never go into logs.
+    throw invalid('it is no JSON');
   }
   checkTask(value);
   return value;
@@ -44,9 +45,8 @@ export async function messageLineOfBody(
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    // What the parser says quotes the message, and payloads never go into logs.
-    throw new DomainError('a message is no JSON', { code: 'E_JSON', cause });
+  } catch {
+    throw new DomainError('a message is no JSON', { code: 'E_JSON' });
   }
   if (!isObject(value)) throw new DomainError('a message is no JSON object', { code: 'E_JSON' });
   // Between the parts of JSON a line's end is white space; within a string it is always an escape.

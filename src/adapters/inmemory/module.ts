@@ -3,6 +3,7 @@ import { token, tokens } from '../tokens.ts';
 import { SystemClock } from './clock.ts';
 import { InMemoryDedupStore, type InMemoryDedupStoreOptions } from './dedup-store.ts';
 import { InMemoryErrorRouter, type InMemoryErrorRouterOptions } from './error-router.ts';
+import { InMemoryKilledRows } from './killed-rows.ts';
 import { InMemoryLog } from './log.ts';
 import { InMemoryMetrics } from './metrics.ts';
 import { InMemoryObjectSource, type InMemoryObjectSourceOptions } from './object-source.ts';
@@ -63,7 +64,7 @@ export interface InMemoryLakeOptions {
   readonly errors?: InMemoryErrorRouterOptions;
 }
 
-/** Binds `objectSource`, `errorRouter`, `resultStore`, `log`; needs `mergeStates`. */
+/** Binds `objectSource`, `errorRouter`, `resultStore`, `killedRows`, `log`; needs `mergeStates`. */
 export function inMemoryLakeModule({ lake, errors }: InMemoryLakeOptions = {}): ContainerModule {
   return new ContainerModule(({ bind }) => {
     bind(tokens.objectSource)
@@ -77,6 +78,9 @@ export function inMemoryLakeModule({ lake, errors }: InMemoryLakeOptions = {}): 
       .inSingletonScope();
     bind(tokens.resultStore)
       .toResolvedValue((mergeStates) => new InMemoryResultStore(mergeStates), [tokens.mergeStates])
+      .inSingletonScope();
+    bind(tokens.killedRows)
+      .toResolvedValue(() => new InMemoryKilledRows())
       .inSingletonScope();
   });
 }

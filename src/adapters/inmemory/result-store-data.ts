@@ -4,6 +4,7 @@ import type { LakeObject, ObjectName } from '../../domain/lake-object.ts';
 import type { FailureRecord, Flag, PublishedGroup } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
 import type { FailureWeight, MutableCounts } from '../../domain/reconcile.ts';
+import type { Reach } from '../../domain/reach.ts';
 import type { SectionRecord } from '../../domain/section.ts';
 import { compareUtf8 } from '../../domain/text-order.ts';
 
@@ -49,6 +50,8 @@ export interface SectionData {
   readonly build: string;
   readonly epoch: number;
   complete: boolean;
+  /** Of all that was applied. */
+  reach: Reach;
   record: { readonly digest: string; readonly record: SectionRecord } | undefined;
   /** Digests by number, by partition; none once the section is complete. */
   readonly frames: Map<number, Map<number, string>>;

@@ -6,10 +6,12 @@ import {
   isSectionComplete,
   isWithinObject,
   judgeFrame,
+  nothingApplied,
 } from '../../domain/applying.ts';
 import { DomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { Generation } from '../../domain/generation.ts';
+import type { ObjectName } from '../../domain/lake-object.ts';
 import { decidePlan } from '../../domain/planning.ts';
 import type {
   ApplyOutcome,
@@ -25,6 +27,7 @@ import type {
   MergeStates,
   ObjectPlan,
   ObjectProgress,
+  ObjectQuery,
   PlannedObject,
   PlanRequest,
   PublishedGroup,
@@ -37,6 +40,7 @@ import type {
   SectionRecordRef,
 } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
+import { extendReach } from '../../domain/reach.ts';
 import { noCounts, weightOfFailure } from '../../domain/reconcile.ts';
 import { compareUtf8 } from '../../domain/text-order.ts';
 import {
@@ -326,13 +330,14 @@ export class InMemoryResultStore implements ResultStore {
       .sort((a, b) => compareUtf8(a.id, b.id));
   }
 
-  async *objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncGenerator<ObjectProgress> {
-    const all = [...(this.#generations.get(query.generation)?.objects.values() ?? [])]
-      .filter(({ runs }) => query.run === undefined || runs.has(query.run))
-      .sort(({ object: a }, { object: b }) => compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key));
+  async *objects(query: ObjectQuery, signal: AbortSignal): AsyncGenerator<ObjectProgress> {
+    const { generation, run, after } = query;
+    const compare = (a: ObjectName, b: ObjectName) =>
+      compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key);
+    const all = [...(this.#generations.get(generation)?.objects.values() ?? [])]
+      .filter(({ runs }) => run === undefined || runs.has(run))
+      .filter(({ object }) => after === undefined || compare(object, after) > 0)
+      .sort((a, b) => compare(a.object, b.object));
     for (const { object, epoch, build, lastSection, sectionsComplete, complete, frames, counts } of all) {
       signal.throwIfAborted();
       yield { object, epoch, build, lastSection, sectionsComplete, complete, frames, ...counts };
@@ -504,23 +509,24 @@ function judge(
   appliedDigest: string | undefined,
   ref: SectionFrameRef | SectionRecordRef,
 ): ApplyOutcome {
-  if (object === undefined || object.epoch === 0) return judgeFrame(undefined, false, undefined, ref);
+  if (object === undefined || object.epoch === 0) return judgeFrame(undefined, nothingApplied, ref);
   const { build, epoch } = section ?? object;
   const complete = object.complete || section?.complete === true;
-  return judgeFrame({ version: object.object.version, build, epoch }, complete, appliedDigest, ref);
+  const applied = { complete, digest: appliedDigest, reach: section?.reach };
+  return judgeFrame({ version: object.object.version, build, epoch }, applied, ref);
 }
 
-function begin(
-  object: ObjectData,
-  section: number,
-  { build, epoch }: SectionFrameRef | SectionRecordRef,
-): SectionData {
-  let known = object.sections.get(section);
-  if (known === undefined) {
-    known = { build, epoch, complete: false, record: undefined, frames: new Map() };
-    object.sections.set(section, known);
+function begin(object: ObjectData, section: number, ref: SectionFrameRef | SectionRecordRef): SectionData {
+  const known = object.sections.get(section);
+  const reach = extendReach(known?.reach, ref);
+  if (known !== undefined) {
+    known.reach = reach;
+    return known;
   }
-  return known;
+  const { build, epoch } = ref;
+  const begun = { build, epoch, complete: false, reach, record: undefined, frames: new Map() };
+  object.sections.set(section, begun);
+  return begun;
 }
 
 /** Shrinks a section to one mark if its frames are all there, and then its object if its sections are. */

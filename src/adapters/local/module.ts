@@ -2,6 +2,7 @@ import path from 'node:path';
 import { ContainerModule } from 'inversify';
 import { tokens } from '../tokens.ts';
 import { FailureLedger } from './failure-ledger.ts';
+import { LocalKilledRows } from './killed-rows.ts';
 import { localLog, type LocalLogOptions } from './log.ts';
 import { LocalObjectSource } from './object-source.ts';
 import { openSqliteResultStore } from './sqlite/result-store.ts';
@@ -43,6 +44,15 @@ export function localLedgerModule({ outputFolder, payloadToJson }: LocalLedgerOp
   return new ContainerModule(({ bind }) => {
     bind(tokens.errorRouter)
       .toResolvedValue(() => new FailureLedger({ folder: outputFolder, payloadToJson }))
+      .inSingletonScope();
+  });
+}
+
+/** Binds `killedRows`: a file in the output folder. */
+export function localKilledRowsModule(outputFolder: string): ContainerModule {
+  return new ContainerModule(({ bind }) => {
+    bind(tokens.killedRows)
+      .toResolvedValue(() => new LocalKilledRows(outputFolder))
       .inSingletonScope();
   });
 }

@@ -68,6 +68,16 @@ export class LocalObjectSource implements ObjectSource {
     );
   }
 
+  /** What is known of a file, to tell another process of it. */
+  known(key: string): Promise<KnownVersion | undefined> {
+    return this.#versions.get(key);
+  }
+
+  /** Takes over what another process knows of a file: it need not be read only to learn its version. */
+  async believe(key: string, known: KnownVersion): Promise<void> {
+    await this.#versions.set(key, known, false);
+  }
+
   async *list(location: string, signal: AbortSignal, after?: string): AsyncIterable<LakeObject> {
     signal.throwIfAborted();
     const onSkipped = (skipped: string, reason: string) =>

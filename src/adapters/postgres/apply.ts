@@ -4,6 +4,7 @@ import {
   isRecordOfFrames,
   isWithinObject,
   judgeFrame,
+  nothingApplied,
 } from '../../domain/applying.ts';
 import type {
   ApplyOutcome,
@@ -12,6 +13,7 @@ import type {
   SectionFrameRef,
   SectionRecordRef,
 } from '../../domain/ports/result-store.ts';
+import { extendReach, newlyKilled, type Reach } from '../../domain/reach.ts';
 import { appliedFrames, completeSectionIfDone, parseExpected } from './completion.ts';
 import { addition, countValues } from './counts.ts';
 import { applyEffects } from './effects.ts';
@@ -34,6 +36,10 @@ interface Target {
   /** JSON; `null` until the record comes. */
   readonly expectedFrames: string | null;
   readonly frameDigest: string | null;
+  /** `null`: to the section's end. */
+  readonly reach: number | null;
+  /** JSON; `null` where no row has a verdict. */
+  readonly killed: string | null;
 }
 
 /** `undefined` where the generation or the object is not planned. Epoch 0: known by a failure only, never planned. */
@@ -46,7 +52,7 @@ function findTarget(
   return transaction.get<Target>(
     `SELECT g.id AS "generationId", o.id AS "objectId", o.version, o.epoch, o.build, o.last_section AS "lastSection", o.complete,
        s.epoch AS "sectionEpoch", s.build AS "sectionBuild", s.complete AS "sectionComplete", s.record_digest AS "recordDigest",
-       s.expected_frames AS "expectedFrames", f.digest AS "frameDigest"
+       s.expected_frames AS "expectedFrames", s.reach, s.killed, f.digest AS "frameDigest"
      FROM generations g JOIN objects o ON o.generation_id = g.id AND o.bucket = $2 AND o.key = $3
        LEFT JOIN sections s ON s.object_id = o.id AND s.section = $4
        LEFT JOIN frames f ON f.object_id = o.id AND f.section = $4 AND f."partition" = $5 AND f.number = $6
@@ -65,14 +71,46 @@ function judge(
   appliedDigest: string | null | undefined,
   ref: SectionFrameRef | SectionRecordRef,
 ): ApplyOutcome {
-  if (target === undefined) return judgeFrame(undefined, false, undefined, ref);
+  if (target === undefined) return judgeFrame(undefined, nothingApplied, ref);
   const binding = {
     version: target.version,
     epoch: target.sectionEpoch ?? target.epoch,
     build: target.sectionBuild ?? target.build,
   };
   const complete = target.complete || target.sectionComplete === true;
-  return judgeFrame(binding, complete, appliedDigest ?? undefined, ref);
+  return judgeFrame(
+    binding,
+    { complete, digest: appliedDigest ?? undefined, reach: appliedReach(target) },
+    ref,
+  );
+}
+
+function appliedReach({ sectionEpoch, reach, killed }: Target): Reach | undefined {
+  return sectionEpoch === null ? undefined : { reach, killed: parseKilled(killed) };
+}
+
+function parseKilled(json: string | null): readonly number[] {
+  return json === null ? [] : (JSON.parse(json) as number[]);
+}
+
+/**
+ * What a statement is told of verdicts: how far this reaches, the section's verdicts with it, those that it was judged by, and the first row on
+ * which it brings one itself, which nothing may have reached by now.
+ */
+function reachValues(target: Target, ref: Reach) {
+  const { killed } = extendReach(appliedReach(target), ref);
+  const [firstNew = null] = newlyKilled(appliedReach(target), ref);
+  return [ref.reach, killed.length === 0 ? null : JSON.stringify(killed), target.killed, firstNew] as const;
+}
+
+/** `at`: of the first of the `reachValues`. Other frames may have been applied since: where they reach farther, it stays. */
+function extendedReach(at: number): string {
+  return `reach = CASE WHEN sections.reach IS NULL OR excluded.reach IS NULL THEN NULL ELSE greatest(sections.reach, excluded.reach) END,
+       killed = $${at + 1}`;
+}
+
+function isReachAsJudged(at: number): string {
+  return `sections.killed IS NOT DISTINCT FROM $${at + 2} AND ($${at + 3}::bigint IS NULL OR sections.reach < $${at + 3})`;
 }
 
 /** A section as it is after something of it was applied, its object's row locked. */
@@ -94,10 +132,13 @@ function judgedValues({ objectId, version, epoch, build, complete, lastSection }
 
 /** One statement, so that the row of the object is held for it and the commit alone. */
 const addFrame = `WITH o AS (
-    UPDATE objects SET frames = objects.frames + 1, ${addition(JUDGED_VALUES + 7)} WHERE ${objectAsJudged} RETURNING id
+    UPDATE objects SET frames = objects.frames + 1, ${addition(JUDGED_VALUES + 11)} WHERE ${objectAsJudged} RETURNING id
   ), s AS (
-    INSERT INTO sections (object_id, section, epoch, build, frames) SELECT id, $7, $8, $9, 1 FROM o
-    ON CONFLICT (object_id, section) DO UPDATE SET frames = sections.frames + 1
+    INSERT INTO sections (object_id, section, epoch, build, frames, reach, killed)
+    SELECT id, $7, $8, $9, 1, $13, $14 FROM o
+    ON CONFLICT (object_id, section) DO UPDATE
+      SET frames = sections.frames + 1, ${extendedReach(13)}
+      WHERE ${isReachAsJudged(13)}
     RETURNING object_id, section, epoch, build, complete, frames, record_digest
   ), f AS (
     INSERT INTO frames (object_id, section, "partition", number, digest) SELECT object_id, section, $10, $11, $12 FROM s
@@ -135,6 +176,7 @@ export async function applyFrame(
     partition,
     number,
     frame.digest,
+    ...reachValues(target, frame),
     ...countValues(counts),
   );
   if (begun === undefined || !isAsJudged(begun, target, frame)) throw new Changed();
@@ -153,14 +195,16 @@ function isAsJudged(
 }
 
 const addRecord = `WITH o AS (
-    UPDATE objects SET last_section = CASE WHEN $13 THEN $7 ELSE last_section END, ${addition(JUDGED_VALUES + 8)}
+    UPDATE objects SET last_section = CASE WHEN $13 THEN $7 ELSE last_section END, ${addition(JUDGED_VALUES + 12)}
     WHERE ${objectAsJudged} RETURNING id
   )
-  INSERT INTO sections (object_id, section, epoch, build, record_digest, next, expected_frames)
-  SELECT id, $7, $8, $9, $10, $11, $12 FROM o
+  INSERT INTO sections (object_id, section, epoch, build, record_digest, next, expected_frames, reach, killed)
+  SELECT id, $7, $8, $9, $10, $11, $12, $14, $15 FROM o
   ON CONFLICT (object_id, section) DO UPDATE
-    SET record_digest = excluded.record_digest, next = excluded.next, expected_frames = excluded.expected_frames
+    SET record_digest = excluded.record_digest, next = excluded.next, expected_frames = excluded.expected_frames,
+      ${extendedReach(14)}
     WHERE sections.record_digest IS NULL AND sections.epoch = excluded.epoch AND sections.build = excluded.build
+      AND ${isReachAsJudged(14)}
   RETURNING frames`;
 
 export async function applySectionRecord(
@@ -188,6 +232,7 @@ export async function applySectionRecord(
     next,
     JSON.stringify(frames),
     last,
+    ...reachValues(target, ref),
     ...countValues({ rows, pruned, filtered, failed, transformed, messages }),
   );
   // Frames may have come between the look at them and the lock.

@@ -9,6 +9,7 @@ import type {
   GroupState,
   KeyedTotals,
   ObjectProgress,
+  ObjectQuery,
 } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
 import { countsOf, selectCounts } from './counts.ts';
@@ -48,8 +49,7 @@ type ObjectRow = LakeObject &
 
 export async function* readObjects(
   transactions: Transactions,
-  generation: string,
-  run: string | undefined,
+  { generation, run, after }: ObjectQuery,
   signal: AbortSignal,
 ): AsyncGenerator<ObjectProgress> {
   // A value, and not `EXISTS`, stays a look-up for each object. Of a run that began after the last `ANALYZE` the planner thinks that
@@ -64,8 +64,8 @@ export async function* readObjects(
     transaction.all(
       sql,
       generation,
-      last?.bucket ?? '',
-      last?.key ?? '',
+      (last ?? after)?.bucket ?? '',
+      (last ?? after)?.key ?? '',
       ...(run === undefined ? [] : [run]),
     ),
   );

@@ -14,6 +14,7 @@ import type {
   MergeStates,
   ObjectPlan,
   ObjectProgress,
+  ObjectQuery,
   PlannedObject,
   PlanRequest,
   PublishedGroup,
@@ -180,11 +181,8 @@ class PostgresResultStore implements ResultStore {
     return this.#read(signal, readGenerations);
   }
 
-  objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncIterable<ObjectProgress> {
-    return readObjects(this.#transactions, query.generation, query.run, signal);
+  objects(query: ObjectQuery, signal: AbortSignal): AsyncIterable<ObjectProgress> {
+    return readObjects(this.#transactions, query, signal);
   }
 
   keyedSources(generation: string, signal: AbortSignal): Promise<readonly KeyedTotals[]> {

@@ -198,9 +198,16 @@ CREATE VIEW results AS
   FROM generations JOIN published ON published.publication_id = generations.publication_id;
 `;
 
+const reach = `
+-- How far all that is applied of the section had been read: the coordinate of a row, NULL for its end (which is what is said of
+-- sections that were begun before); and the rows up to there that a verdict kept from "transform", as JSON, NULL for none.
+ALTER TABLE sections ADD COLUMN reach bigint, ADD COLUMN killed text;
+`;
+
 /** What leads from each version to the next; the first makes the tables. */
 export const steps: readonly SchemaStep[] = [
   { description: 'tables of plan, progress, results and failures', sql: tables, oldestCode: 1 },
+  { description: 'verdicts on rows: how far sections are applied', sql: reach, oldestCode: 1 },
 ];
 
 /** The version of the tables that this code works with. */

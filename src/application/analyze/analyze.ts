@@ -22,6 +22,7 @@ import type {
   RowTotals,
   SectionFrameRef,
 } from '../../domain/ports/result-store.ts';
+import type { Reach } from '../../domain/reach.ts';
 import { routeOf } from '../../domain/routing.ts';
 import { failureOf } from '../failures/describe-failure.ts';
 import { unpackFrame } from '../frames/frame-codec.ts';
@@ -137,6 +138,7 @@ async function applySectionRecord(
     epoch: origin.epoch,
     record: body.record,
     digest,
+    ...reachOf(origin),
   };
   const outcome = await ports.store.applySectionRecord(ref, context.signal);
   if (outcome === 'applied') {
@@ -148,7 +150,11 @@ async function applySectionRecord(
 
 function frameRef(header: FrameHeader, origin: SectionOrigin, at: number): SectionFrameRef {
   const { generation, run, build, partition, digest } = header;
-  return { generation, run, build, partition, digest, at, ...pick(origin) };
+  return { generation, run, build, partition, digest, at, ...pick(origin), ...reachOf(origin) };
+}
+
+function reachOf({ reach, killed = [] }: SectionOrigin): Reach {
+  return { reach, killed };
 }
 
 function pick({
@@ -172,20 +178,24 @@ async function settle(
     ports.metrics.add('stale', 1);
     ports.log.warn(
       { object: origin.object.key, section: origin.section, epoch: origin.epoch },
-      'dropped a frame of an older epoch',
+      'dropped a frame of an older epoch, or of a try from before a verdict on a row',
     );
   }
   if (outcome !== 'not-deterministic') return;
   const position: Position = { kind: 'row', object: origin.object, coordinate: null, output: null };
   const error = new DomainError(
-    `section ${origin.section} of ${describePosition(position)} gave other messages when it was read again`,
-    {
-      code: 'E_NOT_DETERMINISTIC',
-    },
+    `section ${origin.section} of ${describePosition(position)} gave other messages when it was read again${ofKilled(origin)}`,
+    { code: 'E_NOT_DETERMINISTIC' },
   );
   const failure = failureOf(header.generation, position, 'transform', error, error.code, null, 0);
   ports.log.error({ code: error.code, object: origin.object.key, section: origin.section }, error.message);
   await openObjectFailures(header, [failure], context, ports);
+}
+
+/** A row that is transformed in one try and ends the process in another one is the likeliest reason where there is one. */
+function ofKilled({ killed = [] }: SectionOrigin): string {
+  if (killed.length === 0) return '';
+  return `: it has rows that hung a process or ended it (at ${killed.join(', ')}), and they may have been transformed before`;
 }
 
 async function openObjectFailures(

@@ -4,7 +4,8 @@ import type { AnyPipeline, Finding } from '../../domain/pipeline.ts';
 import type { Effects, Flag } from '../../domain/ports/result-store.ts';
 import type { Position } from '../../domain/position.ts';
 import { ignoreRejection } from '../failures/ignore-rejection.ts';
-import { failureOf, payloadOf } from '../failures/describe-failure.ts';
+import { failureOf } from '../failures/describe-failure.ts';
+import { keepingOf, type Keeping } from '../failures/kept-payload.ts';
 import { createGroupFold } from '../measures/group-fold.ts';
 import { encodeValue } from '../values/value-writer.ts';
 
@@ -15,6 +16,7 @@ export class EffectsFold {
   readonly #pipeline: AnyPipeline;
   readonly #generation: string;
   readonly #fold;
+  readonly #keeping: Keeping;
   readonly #flags: Flag[] = [];
   readonly #failures: Failure[] = [];
   #applied = 0;
@@ -23,6 +25,7 @@ export class EffectsFold {
     this.#pipeline = pipeline;
     this.#generation = generation;
     this.#fold = createGroupFold(pipeline.analyze);
+    this.#keeping = keepingOf(pipeline);
   }
 
   add(message: unknown, position: () => Position): void {
@@ -33,7 +36,15 @@ export class EffectsFold {
       this.#applied++;
     } catch (thrown) {
       this.#failures.push(
-        failureOf(this.#generation, position(), 'analyze', thrown, 'E_ANALYZE', payloadOf(message), 0),
+        failureOf(
+          this.#generation,
+          position(),
+          'analyze',
+          thrown,
+          'E_ANALYZE',
+          this.#keeping.message(message),
+          0,
+        ),
       );
     }
   }

@@ -27,20 +27,29 @@ export class RefusedObjects {
 
 const KEPT = 100;
 
-export interface DispatchSummary {
-  /** Objects at the locations that `where` does not rule out by their path. */
+/** What planning came to. */
+export interface PlanCounts {
+  /** Objects that were to be planned. */
   objects: number;
-  prunedObjects: number;
   /** Of these, complete already. */
   completeObjects: number;
   /** Of these, could not be opened here; each is an open failure. */
   failedObjects: number;
-  readonly refused: RefusedObjects;
   tasks: number;
   /** Stored bytes of the objects. */
   bytes: number;
   /** Stored bytes of the objects that have sections to do. */
   bytesToRead: number;
+}
+
+export function nothingPlanned(): PlanCounts {
+  return { objects: 0, completeObjects: 0, failedObjects: 0, tasks: 0, bytes: 0, bytesToRead: 0 };
+}
+
+export interface DispatchSummary extends PlanCounts {
+  /** Objects at the locations that `where` rules out by their path. */
+  prunedObjects: number;
+  readonly refused: RefusedObjects;
   /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
   rest: Rest | null;
 }
@@ -53,15 +62,5 @@ export interface Rest {
 
 /** What a run plans that reads no objects, and what every other one starts from. */
 export function nothingDispatched(): DispatchSummary {
-  return {
-    objects: 0,
-    prunedObjects: 0,
-    completeObjects: 0,
-    failedObjects: 0,
-    refused: new RefusedObjects(),
-    tasks: 0,
-    bytes: 0,
-    bytesToRead: 0,
-    rest: null,
-  };
+  return { ...nothingPlanned(), prunedObjects: 0, refused: new RefusedObjects(), rest: null };
 }

@@ -1,8 +1,18 @@
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { knownByPath } from '../../domain/path-columns.ts';
 import { andWhere, whereMayMatch } from '../../domain/predicate.ts';
-import { nothingDispatched, type DispatchSummary, type Rest } from './dispatch-summary.ts';
-import { ObjectDispatcher, type DispatchContext, type DispatchPorts } from './object-dispatcher.ts';
+import {
+  nothingDispatched,
+  type DispatchSummary,
+  type RefusedObject,
+  type Rest,
+} from './dispatch-summary.ts';
+import {
+  ObjectDispatcher,
+  PLAN_BATCH,
+  type DispatchContext,
+  type DispatchPorts,
+} from './object-dispatcher.ts';
 
 export interface DispatchRequest {
   readonly run: string;
@@ -17,9 +27,6 @@ export interface DispatchRequest {
   /** Sections in one task at most. Default 4. */
   readonly sectionsPerTask?: number;
 }
-
-/** Objects are planned in transactions of this many. */
-const PLAN_BATCH = 500;
 
 /** An object, and which of the request's locations it is at. */
 interface Listed {
@@ -42,7 +49,11 @@ export async function dispatch(
 ): Promise<DispatchSummary> {
   const summary = nothingDispatched();
   await ports.store.declare(context.generation, context.signal);
-  const dispatcher = new ObjectDispatcher(request, context, ports, summary);
+  const refuse = (refused: RefusedObject) => {
+    summary.refused.add(refused);
+    ports.log.error({ code: refused.code, object: refused.object.key }, 'the object is left as it is');
+  };
+  const dispatcher = new ObjectDispatcher({ ...request, counts: summary, refuse }, context, ports);
   const { stopAt } = request;
   const isLate = () => stopAt !== undefined && ports.clock.now() >= stopAt();
   const goesOn = () => {

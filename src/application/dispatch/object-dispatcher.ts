@@ -13,7 +13,7 @@ import type { ObjectLayout, Task } from '../../domain/section.ts';
 import type { Where } from '../../domain/where.ts';
 import { failureOfObject } from '../failures/describe-failure.ts';
 import { openObject, type OpenedObject } from '../reading/open-object.ts';
-import type { DispatchSummary } from './dispatch-summary.ts';
+import type { PlanCounts, RefusedObject } from './dispatch-summary.ts';
 import { splitTasks, type TaskRange } from './split-tasks.ts';
 
 export interface DispatchPorts {
@@ -36,8 +36,20 @@ export interface DispatchContext {
   readonly signal: AbortSignal;
 }
 
+export interface ObjectDispatcherOptions {
+  readonly run: string;
+  /** Sections in one task at most. Default 4. */
+  readonly sectionsPerTask?: number;
+  /** What was planned is added here. */
+  readonly counts: PlanCounts;
+  /** Told of every object that is left as it is. */
+  readonly refuse: (refused: RefusedObject) => void;
+}
+
+/** Objects are planned in transactions of this many. */
+export const PLAN_BATCH = 500;
 /** Objects that are opened at once: of a store in a network, each costs a round trip or two. */
-const OPEN_AT_ONCE = 8;
+export const OPEN_AT_ONCE = 8;
 /**
  * Objects of so many stored bytes are one task, whatever they hold: opening them would tell nothing that dispatch needs, and cost a
  * request each. Where they end, and whether they can be read at all, shows when they are transformed.
@@ -61,27 +73,31 @@ interface Step {
   readonly toOpen: LakeObject[];
 }
 
-/** Plans objects, and queues tasks for them. */
+/**
+ * Records the plan of objects, wherever they were found, and queues their tasks. An object's plan is recorded before its first task
+ * is queued: a crash in between is made good by whoever plans it next.
+ */
 export class ObjectDispatcher {
   readonly #plan: PlanRequest;
   readonly #where: Where | null;
   readonly #sectionsPerTask: number;
   readonly #context: DispatchContext;
   readonly #ports: DispatchPorts;
-  readonly #summary: DispatchSummary;
+  readonly #counts: PlanCounts;
+  readonly #refuse: ObjectDispatcherOptions['refuse'];
 
   constructor(
-    { run, sectionsPerTask }: { readonly run: string; readonly sectionsPerTask?: number },
+    { run, sectionsPerTask, counts, refuse }: ObjectDispatcherOptions,
     context: DispatchContext,
     ports: DispatchPorts,
-    summary: DispatchSummary,
   ) {
     this.#plan = { run, generation: context.generation.id, build: context.build };
     this.#where = context.where ?? null;
     this.#sectionsPerTask = sectionsPerTask ?? DEFAULT_SECTIONS_PER_TASK;
     this.#context = context;
     this.#ports = ports;
-    this.#summary = summary;
+    this.#counts = counts;
+    this.#refuse = refuse;
   }
 
   /**
@@ -126,24 +142,19 @@ export class ObjectDispatcher {
 
   async #dispatchStep({ plans, unopened, toOpen }: Step): Promise<void> {
     for (const { object, verdict } of plans) {
-      this.#summary.objects++;
-      this.#summary.bytes += object.size;
-      if (verdict === 'complete') this.#summary.completeObjects++;
-      else if (verdict !== 'process') this.#refuse(object, verdict);
+      this.#counts.objects++;
+      this.#counts.bytes += object.size;
+      if (verdict === 'complete') this.#counts.completeObjects++;
+      else if (verdict !== 'process')
+        this.#refuse({ object, code: verdict === 'changed' ? 'E_OBJECT_CHANGED' : 'E_OTHER_BUILD' });
     }
-    for (const { object } of unopened) this.#summary.bytesToRead += object.size;
+    for (const { object } of unopened) this.#counts.bytesToRead += object.size;
     await this.#send(unopened.flatMap((plan) => this.#tasksOf(plan, wholeOf(plan))));
     await this.#dispatchOpened(toOpen);
   }
 
   #record(objects: readonly PlannedObject[]): Promise<readonly ObjectPlan[]> {
     return this.#ports.store.plan(this.#plan, objects, this.#context.signal);
-  }
-
-  #refuse(object: LakeObject, verdict: 'changed' | 'other-build'): void {
-    const code = verdict === 'changed' ? 'E_OBJECT_CHANGED' : 'E_OTHER_BUILD';
-    this.#summary.refused.add({ object, code });
-    this.#ports.log.error({ code, object: object.key }, 'the object is left as it is');
   }
 
   async #dispatchOpened(objects: readonly LakeObject[]): Promise<void> {
@@ -159,7 +170,7 @@ export class ObjectDispatcher {
     for (const [index, plan] of plans.entries()) {
       if (plan.verdict !== 'process') continue;
       const { opened, layout } = laidOut[index] as LaidOut;
-      this.#summary.bytesToRead += plan.object.size;
+      this.#counts.bytesToRead += plan.object.size;
       const ranges =
         layout.splittable && layout.lastSection !== null
           ? splitTasks(layout.lastSection, plan.complete, this.#sectionsPerTask)
@@ -216,7 +227,7 @@ export class ObjectDispatcher {
   async #send(tasks: readonly Task[]): Promise<void> {
     if (tasks.length === 0) return;
     await this.#ports.tasks.send(tasks, this.#context.signal);
-    this.#summary.tasks += tasks.length;
+    this.#counts.tasks += tasks.length;
   }
 
   /** An object that cannot be read (or not be searched to its end) is an open failure; the next dispatch takes it up again. */
@@ -225,7 +236,7 @@ export class ObjectDispatcher {
       return await work();
     } catch (thrown) {
       if (!isDomainError(thrown)) throw thrown;
-      this.#summary.failedObjects++;
+      this.#counts.failedObjects++;
       await this.#openFailure(object, thrown);
       return undefined;
     }
@@ -259,7 +270,7 @@ function wholeOf({ lastSection, complete }: ObjectPlan): TaskRange[] {
 }
 
 /** All of them, also where one fails: nothing is under way any more when it does. */
-async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
+export async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
   const settled = await Promise.allSettled(work);
   return settled.map((one) => {
     if (one.status === 'rejected') throw one.reason;

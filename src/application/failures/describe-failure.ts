@@ -1,15 +1,8 @@
-import { Buffer, isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { isSluiceError, messageOf } from '../../domain/errors.ts';
-import {
-  MAX_FAILURE_MESSAGE_LENGTH,
-  MAX_PAYLOAD_BYTES,
-  type Failure,
-  type Stage,
-} from '../../domain/failure.ts';
+import { MAX_FAILURE_MESSAGE_LENGTH, type Failure, type Stage } from '../../domain/failure.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import type { Position } from '../../domain/position.ts';
-import { encodeValue } from '../values/value-writer.ts';
 
 /** The same row or message of the same generation has the same id, whoever finds it failing. */
 export function failureId(generation: string, position: Position): string {
@@ -55,23 +48,4 @@ export function failureOf(
 export function failureOfObject(generation: string, object: LakeObject, thrown: unknown): Failure {
   const position: Position = { kind: 'row', object, coordinate: null, output: null };
   return failureOf(generation, position, 'open', thrown, 'E_INTERNAL', null, 0);
-}
-
-/** A row or message to keep with its failure; `null` where it is too large or cannot be encoded. */
-export function payloadOf(value: unknown): Uint8Array | null {
-  try {
-    const bytes = encodeValue(value);
-    return bytes.length <= MAX_PAYLOAD_BYTES ? bytes : null;
-  } catch {
-    // What made the row fail may be the very thing that cannot be encoded; it is read again then.
-    return null;
-  }
-}
-
-/** The stored bytes of a row that could not be read: text where they are text. */
-export function rawPayload(raw: Uint8Array | null): Uint8Array | null {
-  if (raw === null) return null;
-  return payloadOf(
-    isUtf8(raw) ? Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('utf8') : raw,
-  );
 }

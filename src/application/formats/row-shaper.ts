@@ -17,9 +17,11 @@ export interface RowShaper {
   /**
    * For formats whose header or schema names the columns.
    *
+   * @param isData whether the names may be a row: the first line of a CSV file is a header by declaration only, and what rows hold is
+   *   not told in messages
    * @throws DomainError `E_COLUMN_MISSING` where a declared column is in neither object nor path
    */
-  requireColumns(available: readonly string[]): void;
+  requireColumns(available: readonly string[], isData?: boolean): void;
 
   /**
    * The row with its path columns (they win), cast to the declared types, and without the columns that only `where`
@@ -55,14 +57,19 @@ export function createRowShaper(options: Pick<ReadOptions, 'columns' | 'where' |
   return {
     neededColumns,
 
-    requireColumns(available) {
+    requireColumns(available, isData = false) {
       if (declared === undefined) return;
       const there = new Set(available);
       const missing = declared.filter((name) => !there.has(name) && !inPath.has(name));
       if (missing.length === 0) return;
+      const others = isData
+        ? `the first row names ${available.length} others, sluice inspect shows them`
+        : `there are: ${listNames(available)}`;
       throw new DomainError(
-        `no column ${missing.map((name) => JSON.stringify(name)).join(', ')}; there are: ${listNames(available)}`,
-        { code: 'E_COLUMN_MISSING' },
+        `no column ${missing.map((name) => JSON.stringify(name)).join(', ')}; ${others}`,
+        {
+          code: 'E_COLUMN_MISSING',
+        },
       );
     },
 

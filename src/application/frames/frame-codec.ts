@@ -14,6 +14,7 @@ import {
   zstdDecompressSync,
 } from 'node:zlib';
 import { InfrastructureError, messageOf } from '../../domain/errors.ts';
+import { isFields } from '../../domain/failure-shape.ts';
 import {
   FRAME_FORMAT,
   type Frame,
@@ -25,6 +26,7 @@ import type { FrameCodec } from '../../domain/pipeline.ts';
 import { fromTaggedJson, toTaggedJson } from '../values/tagged-json.ts';
 import { decodeValue } from '../values/value-reader.ts';
 import { encodeValue } from '../values/value-writer.ts';
+import { isFrameBody, isFrameHeader } from './frame-shape.ts';
 import { createMessageEncoding } from './message-encoding.ts';
 
 /** A frame before it is packed: its body is encoded already. */
@@ -144,8 +146,6 @@ export async function packFrame(draft: FrameDraft): Promise<PackedFrame> {
 /** @throws InfrastructureError `E_FRAME_CORRUPT` where the record is no frame, or another one than its digest says */
 export async function unpackFrame(record: Uint8Array): Promise<Frame> {
   const { header, readBytes } = await open(record);
-  const format: number = header.format;
-  if (format !== FRAME_FORMAT) throw corrupt(`its format is ${format}, this Sluice reads ${FRAME_FORMAT}`);
   const bytes = await orCorrupt(readBytes);
   const body = decodeBody(header, bytes);
   const digest = body.kind === 'messages' ? digestOf(bytes) : digestOfBody(body);
@@ -190,32 +190,38 @@ async function orCorrupt<T>(read: () => Promise<T>): Promise<T> {
 }
 
 function parseHeader(bytes: Buffer): FrameHeader {
-  const header: unknown = JSON.parse(bytes.toString('utf8'));
-  if (typeof header !== 'object' || header === null || !('format' in header) || !('origin' in header))
-    throw corrupt('its header is not one');
-  return header as FrameHeader;
+  let header: unknown;
+  try {
+    header = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // The parser's own message quotes what it read.
+    throw corrupt('its header is no JSON');
+  }
+  const format = isFields(header) ? header['format'] : undefined;
+  if (typeof format === 'number' && format !== FRAME_FORMAT)
+    throw corrupt(`its format is ${format}, this Sluice reads ${FRAME_FORMAT}`);
+  if (format !== FRAME_FORMAT || !isFrameHeader(header)) throw corrupt('its header is not one');
+  return header;
 }
 
 function decodeBody(header: FrameHeader, bytes: Uint8Array): FrameBody {
+  let body: unknown;
   try {
-    return header.body === 'messages'
-      ? createMessageEncoding(header.codec).read(bytes)
-      : readBody(header, bytes);
+    body =
+      header.body === 'messages' ? createMessageEncoding(header.codec).read(bytes) : readBody(header, bytes);
   } catch (thrown) {
     if (thrown instanceof InfrastructureError) throw thrown;
     // Data of another shape than it should have: a TypeError, a RangeError.
     throw corrupt(messageOf(thrown), thrown);
   }
+  if (!isFrameBody(body) || body.kind !== header.body) throw corrupt('its body is not what its header says');
+  return body;
 }
 
-function readBody(header: FrameHeader, bytes: Uint8Array): FrameBody {
-  const body =
-    header.codec === 'packed'
-      ? decodeValue(bytes, -ENVELOPE_LEVELS)
-      : fromTaggedJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
-  if (typeof body !== 'object' || body === null || (body as FrameBody).kind !== header.body)
-    throw corrupt('its body is not what its header says');
-  return body as FrameBody;
+function readBody(header: FrameHeader, bytes: Uint8Array): unknown {
+  return header.codec === 'packed'
+    ? decodeValue(bytes, -ENVELOPE_LEVELS)
+    : fromTaggedJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
 }
 
 function corrupt(why: string, cause?: unknown): InfrastructureError {

@@ -34,10 +34,12 @@ const SHARED_FROM_BYTES = 1024 * 1024;
 /** The frames of one partition. */
 interface PartitionQueue {
   readonly partition: number;
-  readonly frames: readonly PackedFrame[];
+  readonly frames: PackedFrame[];
   /** Index of the first that is not accepted. */
   next: number;
   inFlight: boolean;
+  /** Of the frame in flight: a sink may take it away. */
+  bytes: number;
   /** Milliseconds since 1970 before which it is not put again. */
   readyAt: number;
   /** How often the first frame was rejected. */
@@ -132,7 +134,7 @@ export class FrameSender {
     return new Map(
       Array.from(byPartition, ([partition, queue]) => [
         partition,
-        { partition, frames: queue, next: 0, inFlight: false, readyAt: 0, rejections: 0 },
+        { partition, frames: queue, next: 0, inFlight: false, bytes: 0, readyAt: 0, rejections: 0 },
       ]),
     );
   }
@@ -148,7 +150,10 @@ export class FrameSender {
     if (ready.length === 0) return true;
     if (now >= this.#stopAt) return false;
     for (const batch of this.#batchesOf(ready, free)) {
-      for (const queue of batch) queue.inFlight = true;
+      for (const queue of batch) {
+        queue.inFlight = true;
+        queue.bytes = headOf(queue).bytes.length;
+      }
       const flight: Promise<void> = this.#fly(batch, sending).finally(() => sending.flights.delete(flight));
       sending.flights.add(flight);
     }
@@ -245,10 +250,11 @@ export class FrameSender {
       const outcome = outcomes[index];
       if (outcome?.accepted === true) {
         metrics.add('frames', 1);
-        metrics.add('frameBytes', headOf(queue).bytes.length);
+        metrics.add('frameBytes', queue.bytes);
         accept(queue, sending.queues);
         continue;
       }
+      if (outcome?.data !== undefined) queue.frames[queue.next] = { ...headOf(queue), bytes: outcome.data };
       metrics.add('putsRejected', 1);
       sending.said = outcome === undefined ? 'no outcome was given' : outcome.message;
       if (outcome?.retryable === false) fatal ??= outcome;

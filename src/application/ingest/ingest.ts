@@ -13,7 +13,8 @@ import type { Position } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { Where } from '../../domain/where.ts';
 import { ignoreRejection } from '../failures/ignore-rejection.ts';
-import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
+import { failureOf } from '../failures/describe-failure.ts';
+import { keepingOf, type Keeping } from '../failures/kept-payload.ts';
 import type { RowFault } from '../formats/decoder.ts';
 import { createRowShaper, type RowShaper } from '../formats/row-shaper.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
@@ -128,10 +129,12 @@ class EntryMaker {
   readonly #context: IngestContext;
   readonly #transform: (row: Row) => readonly unknown[];
   readonly #shaper: RowShaper;
+  readonly #keeping: Keeping;
 
   constructor(context: IngestContext) {
     this.#context = context;
     this.#transform = createRowTransformer(context.pipeline);
+    this.#keeping = keepingOf(context.pipeline);
     const { columns, where } = context.pipeline.source;
     this.#shaper = createRowShaper({ columns, where: andWhere(where, context.where), pathColumns: {} });
   }
@@ -141,12 +144,12 @@ class EntryMaker {
       const { coordinate, raw, code } = message.fault;
       const key = message.key ?? `${coordinate}:${digest(raw)}`;
       const error = new DomainError(message.fault.message, { code });
-      return this.#failed(key, message.time, 'read', error, rawPayload(raw));
+      return this.#failed(key, message.time, 'read', error, this.#keeping.raw(raw));
     }
     const { row } = message;
     let { key, time } = message;
     // As it came: the pipeline's code may change what it is given.
-    const kept = payloadOf(row);
+    const kept = this.#keeping.row(row);
     try {
       key ??= idOf(this.#context.pipeline, row);
       time ??= timeOf(this.#context.pipeline, row);

@@ -7,7 +7,8 @@ import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { FailureRecord } from '../../domain/ports/result-store.ts';
 import type { RowPosition } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
-import { failureOf, payloadOf } from '../failures/describe-failure.ts';
+import { failureOf } from '../failures/describe-failure.ts';
+import { isWhole, keepingOf, type Keeping } from '../failures/kept-payload.ts';
 import { createRowShaper } from '../formats/row-shaper.ts';
 import { neededOf } from '../ingest/needed-columns.ts';
 import { openObject } from '../reading/open-object.ts';
@@ -36,6 +37,7 @@ export interface RedriveContext {
 /** A failure that cannot be processed by itself, and why. */
 export interface Unsettled {
   readonly id: string;
+  readonly code: 'E_NOT_REDRIVABLE';
   readonly reason: string;
 }
 
@@ -49,7 +51,11 @@ export interface Settlement {
   readonly payload: Uint8Array | null;
 }
 
-type Transform = (row: Row) => readonly unknown[];
+interface Redoing extends RedriveContext {
+  readonly transform: (row: Row) => readonly unknown[];
+  readonly keeping: Keeping;
+  readonly leave: (failure: Failure, reason: string) => void;
+}
 
 /**
  * What the current build makes of failures of one object, or of one source.
@@ -62,27 +68,35 @@ export async function* settle(
   ports: RedrivePorts,
   leave: (unsettled: Unsettled) => void,
 ): AsyncGenerator<Settlement> {
-  const transform = createRowTransformer(context.pipeline);
-  const { columns } = context.pipeline.source;
+  const { pipeline } = context;
+  const redoing: Redoing = {
+    ...context,
+    transform: createRowTransformer(pipeline),
+    keeping: keepingOf(pipeline),
+    leave: ({ id }, reason) => leave({ id, code: 'E_NOT_REDRIVABLE', reason }),
+  };
+  const { columns } = pipeline.source;
   // A message from elsewhere is kept as it came; without a predicate nothing is refused.
   const shaper = createRowShaper({ columns, where: undefined, pathColumns: {} });
-  const transformArrived = (row: Row) => transform(shaper.shape(neededOf(row, shaper)) as Row);
+  const arrived: Redoing = {
+    ...redoing,
+    transform: (row) => redoing.transform(shaper.shape(neededOf(row, shaper)) as Row),
+  };
   const fromSource: FailureRecord[] = [];
   for (const record of batch) {
     const { failure } = record;
-    const reason = whyNot(failure);
-    if (reason !== null) leave({ id: failure.id, reason });
-    else if (isKeptMessage(failure)) yield settleMessage(record, decodeValue(failure.payload as Uint8Array));
+    const reason = whyNot(record, context);
+    if (reason !== null) redoing.leave(failure, reason);
+    else if (isKeptMessage(failure)) yield settleMessage(record, redoing);
     else if (failure.position.kind === 'row') fromSource.push(record);
-    else
-      yield settleRow(record, decodeValue(failure.payload as Uint8Array) as Row, transformArrived, context);
+    else yield settleRow(record, decodeValue(failure.payload as Uint8Array) as Row, arrived);
   }
-  if (fromSource.length > 0) yield* settleFromSource(fromSource, transform, context, ports, leave);
+  if (fromSource.length > 0) yield* settleFromSource(fromSource, redoing, ports);
 }
 
 /** What is kept of a failure is its message where that has an output index, and else its row, whatever failed last. */
 function isKeptMessage({ position, payload }: Failure): boolean {
-  return position.output !== null && payload !== null;
+  return position.output !== null && isWhole(payload);
 }
 
 /** Whether a failure stands for an object as a whole: only another run settles it. */
@@ -91,16 +105,20 @@ export function isOfObject({ stage, position }: Failure): boolean {
 }
 
 /** Why a failure cannot be processed by itself; `null` where it can. */
-function whyNot(failure: Failure): string | null {
-  const { stage, position, rows, payload } = failure;
+function whyNot({ failure, build }: FailureRecord, context: RedriveContext): string | null {
+  const { stage, position, rows, payload, code } = failure;
   if (isOfObject(failure)) {
     return 'it stands for an object, not for a row: run the pipeline again';
+  }
+  if (code === 'E_KILLED' && build === context.build) {
+    return 'it hung a process or ended it under this very build: another build is needed, with a `transform` that is mended';
   }
   if (stage === 'findings') return 'it is worked out anew whenever results are read';
   if (rows > 1)
     return `${rows} rows stand in a stretch that cannot be read: replace the object under another key`;
-  if (position.kind === 'key' && (payload === null || stage === 'read')) {
-    return 'its message was not kept or cannot be read: send it again from where it came';
+  if (position.kind === 'key' && (stage === 'read' || !isWhole(payload))) {
+    const why = stage === 'read' ? 'cannot be read' : payload === null ? 'was not kept' : 'was kept masked';
+    return `its message ${why}: send it again from where it came, under another id, and dismiss this failure`;
   }
   return null;
 }
@@ -108,68 +126,59 @@ function whyNot(failure: Failure): string | null {
 /** Rows at their positions in the object. Where it is gone, or another one now, what was kept of a row is what the old one held. */
 async function* settleFromSource(
   records: readonly FailureRecord[],
-  transform: Transform,
-  context: RedriveContext,
+  redoing: Redoing,
   ports: RedrivePorts,
-  leave: (unsettled: Unsettled) => void,
 ): AsyncGenerator<Settlement> {
   const left = new Set(records);
   try {
-    for await (const settlement of readAgain(records, transform, context, ports)) {
+    for await (const settlement of readAgain(records, redoing, ports)) {
       left.delete(settlement.record);
       yield settlement;
     }
-    for (const { failure } of left)
-      leave({ id: failure.id, reason: 'its object has nothing at its position' });
+    for (const { failure } of left) redoing.leave(failure, 'its object has nothing at its position');
   } catch (thrown) {
     if (!isDomainError(thrown)) throw thrown;
     for (const record of left) {
-      const { id, stage, position, payload } = record.failure;
-      if (stage !== 'read' && position.output === null && payload !== null)
-        yield settleRow(record, decodeValue(payload) as Row, transform, context);
-      else leave({ id, reason: thrown.message });
+      const { stage, position, payload } = record.failure;
+      if (stage !== 'read' && position.output === null && isWhole(payload))
+        yield settleRow(record, decodeValue(payload) as Row, redoing);
+      else redoing.leave(record.failure, thrown.message);
     }
   }
 }
 
 async function* readAgain(
   records: readonly FailureRecord[],
-  transform: Transform,
-  context: RedriveContext,
+  redoing: Redoing,
   ports: RedrivePorts,
 ): AsyncGenerator<Settlement> {
   const byCoordinate = Map.groupBy(records, (record) => positionOf(record).coordinate as number);
   const { object } = positionOf(records[0] as FailureRecord);
-  const { pipeline, signal } = context;
+  const { pipeline, signal } = redoing;
   const { decoder, bytes, options } = await openObject(object, { pipeline, where: undefined }, ports, signal);
   const coordinates = [...byCoordinate.keys()].sort((a, b) => a - b);
   for await (const batch of decoder.readAt(bytes, coordinates, options, signal)) {
     for (const [index, row] of batch.rows.entries()) {
       for (const record of byCoordinate.get(batch.coordinates[index] as number) ?? []) {
-        yield settleRow(record, row, transform, context);
+        yield settleRow(record, row, redoing);
       }
     }
     for (const { coordinate, code, message } of batch.faults) {
       for (const record of byCoordinate.get(coordinate) ?? []) {
-        yield failed(record, 'read', new DomainError(message, { code }), record.failure.payload);
+        yield failed(record, 'read', new DomainError(message, { code }), keptAgain(record, redoing));
       }
     }
   }
 }
 
 /** A row gives all its messages anew; of a message that was not kept, its row gives the one with its output index. */
-function settleRow(
-  record: FailureRecord,
-  row: Row,
-  transform: Transform,
-  context: RedriveContext,
-): Settlement {
-  const { position, payload: kept } = record.failure;
+function settleRow(record: FailureRecord, row: Row, redoing: Redoing): Settlement {
+  const { position } = record.failure;
   const { output } = position;
-  const payload = position.kind === 'row' && output === null ? payloadOf(row) : kept;
+  const payload =
+    position.kind === 'row' && output === null ? redoing.keeping.row(row) : keptAgain(record, redoing);
   try {
-    const messages = transform(row);
-    for (const message of messages) checkSize(message, context);
+    const messages = messagesOf(row, redoing);
     if (output === null)
       return { record, outputs: messages.map((_, index) => index), messages, failure: null, payload };
     const message = messages[output];
@@ -181,9 +190,29 @@ function settleRow(
   }
 }
 
-function settleMessage(record: FailureRecord, message: unknown): Settlement {
+/** All messages of a row, none too large. Nothing else of a redrive runs the pipeline's own code. */
+function messagesOf(row: Row, redoing: Redoing): readonly unknown[] {
+  const messages = redoing.transform(row);
+  for (const message of messages) checkSize(message, redoing);
+  return messages;
+}
+
+function settleMessage(record: FailureRecord, redoing: Redoing): Settlement {
   const { position, payload } = record.failure;
-  return { record, outputs: [position.output ?? 0], messages: [message], failure: null, payload };
+  return {
+    record,
+    outputs: [position.output ?? 0],
+    messages: [decodeValue(payload as Uint8Array)],
+    failure: null,
+    payload: keptAgain(record, redoing),
+  };
+}
+
+function keptAgain(
+  { failure: { position, payload } }: FailureRecord,
+  { keeping }: Redoing,
+): Uint8Array | null {
+  return keeping.again(payload, position.output === null ? 'row' : 'message');
 }
 
 function failed(

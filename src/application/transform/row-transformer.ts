@@ -1,6 +1,7 @@
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Row } from '../../domain/row.ts';
+import { withoutValues } from '../failures/without-values.ts';
 import { ignoreRejection } from '../failures/ignore-rejection.ts';
 import type { SchemaIssue, StandardSchema } from '../../domain/standard-schema.ts';
 
@@ -40,15 +41,18 @@ function validate(schema: StandardSchema<unknown>, row: Row): unknown {
   try {
     result = schema['~standard'].validate(row);
   } catch (thrown) {
-    throw new DomainError(`the schema threw: ${messageOf(thrown)}`, { code: 'E_SCHEMA', cause: thrown });
+    const text = withoutValues(messageOf(thrown), row);
+    throw new DomainError(`the schema threw: ${text}`, { code: 'E_SCHEMA', cause: thrown });
   }
   if (ignoreRejection(result)) {
     throw new DomainError('the schema answers with a promise; it has to be synchronous', {
       code: 'E_SCHEMA',
     });
   }
-  if (result.issues !== undefined)
-    throw new DomainError(result.issues.map(describeIssue).join('; '), { code: 'E_SCHEMA' });
+  if (result.issues !== undefined) {
+    const text = result.issues.map(describeIssue).join('; ');
+    throw new DomainError(withoutValues(text, row), { code: 'E_SCHEMA' });
+  }
   return result.value;
 }
 

@@ -3,11 +3,13 @@ import { DomainError, isDomainError, messageOf } from '../../domain/errors.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
 import { controlPartition, dealtPartition, partitionOfKey } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { KilledRow } from '../../domain/ports/killed-rows.ts';
 import type { RowPosition } from '../../domain/position.ts';
 import type { Row } from '../../domain/row.ts';
 import type { SectionRecord } from '../../domain/section.ts';
 import { ignoreRejection } from '../failures/ignore-rejection.ts';
-import { failureOf, payloadOf, rawPayload } from '../failures/describe-failure.ts';
+import { failureOf } from '../failures/describe-failure.ts';
+import { keepingOf, type Keeping } from '../failures/kept-payload.ts';
 import type { RowFault, SectionEnd } from '../formats/decoder.ts';
 import { digestOf, encodeBody, type FrameDraft } from '../frames/frame-codec.ts';
 import type { EncodedMessage, MessageEncoding, MessagesBodyWriter } from '../frames/message-encoding.ts';
@@ -22,25 +24,31 @@ export interface SectionWriterOptions {
   readonly section: number;
   readonly encoding: MessageEncoding;
   readonly transformRow: (row: Row) => readonly unknown[];
+  /** Verdicts on rows of the section, by coordinate. */
+  readonly killed: ReadonlyMap<number, KilledRow>;
 }
 
 /** What a failure weighs when frames of failures are cut, beside its payload: its texts must not decide where a frame ends. */
 const FAILURE_BYTES = 4096;
 
 /**
- * Turns the rows of one section into frames. The frames follow from the rows and the generation alone: the same
- * section read again gives the same frames with the same numbers.
+ * Turns the rows of one section into frames. The frames follow from the rows, the generation and the verdicts on rows alone: the
+ * same section read again gives the same frames with the same numbers. Each says how far the rows had been read when it was
+ * cut, and which of them a verdict kept from `transform`.
  */
 export class SectionWriter {
   readonly #options: SectionWriterOptions;
   /** By partition; with frames dealt round there is one, under 0, and its partition is chosen when it is cut. */
   readonly #open = new Map<number, MessagesBodyWriter>();
   readonly #control: number;
+  readonly #keeping: Keeping;
   readonly #framesByPartition = new Map<number, number>();
   #cut: FrameDraft[] = [];
   #dealt = 0;
   #failures: Failure[] = [];
   #failureBytes = 0;
+  #reach: number | null = 0;
+  readonly #killed: number[] = [];
   #pruned = 0;
   #filtered = 0;
   #failed = 0;
@@ -49,12 +57,15 @@ export class SectionWriter {
 
   constructor(options: SectionWriterOptions) {
     this.#options = options;
+    this.#keeping = keepingOf(options.pipeline);
     this.#control = controlPartition(options.object, options.section, options.pipeline.partitions);
   }
 
-  /** Transforms a row and adds what it gives: all its messages, or its failure. */
+  /** Transforms a row and adds what it gives: all its messages, or its failure. One with a verdict is not transformed. */
   addRow(row: Row, coordinate: number): void {
+    this.#reach = coordinate;
     try {
+      this.#refuseKilled(coordinate);
       const messages = this.#options.transformRow(row);
       if (messages.length === 1)
         this.#addMessage(this.#encode(messages[0]), this.#partitionOf(messages[0]), coordinate, 0);
@@ -69,7 +80,7 @@ export class SectionWriter {
           'transform',
           thrown,
           'E_TRANSFORM',
-          payloadOf(row),
+          this.#keeping.row(row),
           1,
         ),
       );
@@ -77,8 +88,9 @@ export class SectionWriter {
   }
 
   addFault(fault: RowFault): void {
+    this.#reach = fault.coordinate;
     const error = new DomainError(fault.message, { code: fault.code });
-    const payload = fault.rows === 1 ? rawPayload(fault.raw) : null;
+    const payload = fault.rows === 1 ? this.#keeping.raw(fault.raw) : null;
     this.#addFailure(
       failureOf(
         this.#options.generation,
@@ -106,6 +118,7 @@ export class SectionWriter {
 
   /** Cuts what is left. Nothing can be added any more. */
   finish(end: SectionEnd): { frames: readonly FrameDraft[]; record: SectionRecord; recordFrame: FrameDraft } {
+    this.#reach = null;
     for (const partition of [...this.#open.keys()].sort((a, b) => a - b)) this.#cutMessages(partition);
     this.#cutFailures();
     const frames = this.drain();
@@ -125,6 +138,13 @@ export class SectionWriter {
     const number = this.#framesByPartition.get(this.#control) ?? 0;
     const { bytes, digest } = encodeBody({ kind: 'section', record }, this.#options.pipeline.frames);
     return { frames, record, recordFrame: this.#draft('section', this.#control, number, bytes, digest) };
+  }
+
+  #refuseKilled(coordinate: number): void {
+    const verdict = this.#options.killed.get(coordinate);
+    if (verdict === undefined) return;
+    this.#killed.push(coordinate);
+    throw new DomainError(verdict.message, { code: 'E_KILLED' });
   }
 
   #addMessages(messages: readonly unknown[], coordinate: number): void {
@@ -227,7 +247,15 @@ export class SectionWriter {
     digest: string,
   ): FrameDraft {
     const { generation, build, run, object, section, epoch, pipeline } = this.#options;
-    const origin = { kind: 'section', object, section, number, epoch } as const;
+    const origin = {
+      kind: 'section',
+      object,
+      section,
+      number,
+      epoch,
+      reach: this.#reach,
+      ...(this.#killed.length === 0 ? {} : { killed: [...this.#killed] }),
+    } as const;
     return { generation, build, run, origin, partition, body, codec: pipeline.frames, bytes, digest };
   }
 

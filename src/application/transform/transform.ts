@@ -2,8 +2,10 @@ import { DomainError, isDomainError } from '../../domain/errors.ts';
 import { controlPartition } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
+import type { KilledRow, KilledRows } from '../../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
+import type { RowMark } from '../../domain/ports/row-mark.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Task } from '../../domain/section.ts';
@@ -20,6 +22,10 @@ export interface TransformPorts {
   readonly source: ObjectSource;
   readonly sink: RecordSink;
   readonly tasks: TaskQueue;
+  /** Rows that a process hung or died in: they fail with `E_KILLED` instead of being transformed again. */
+  readonly killed: KilledRows;
+  /** Where somebody watches for such rows. Default: nobody does. */
+  readonly mark?: RowMark;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -72,6 +78,7 @@ async function transformSections(
   ports: TransformPorts,
 ): Promise<void> {
   const { pipeline, signal } = context;
+  const killed = Map.groupBy(await ports.killed.of(task, signal), ({ section }) => section);
   const where = andWhere(pipeline.source.where, task.where ?? undefined);
   const { decoder, bytes, options } = await openObject(task.object, { pipeline, where }, ports, signal);
   const done = new Set(task.done);
@@ -89,8 +96,12 @@ async function transformSections(
   for await (const batch of decoder.read(bytes, task.sections, task.start, options, signal)) {
     signal.throwIfAborted();
     if (!done.has(batch.section)) {
-      writer ??= new SectionWriter({ ...shared, section: batch.section });
-      addBatch(writer, batch, ports.metrics);
+      writer ??= new SectionWriter({
+        ...shared,
+        section: batch.section,
+        killed: byCoordinate(killed.get(batch.section) ?? []),
+      });
+      addBatch(writer, batch, ports);
       await sendFrames(sender, writer.drain());
     }
     if (batch.end === undefined) continue;
@@ -100,6 +111,10 @@ async function transformSections(
     writer = undefined;
     if (await handOn(task, batch.section, batch.end, context, ports)) break;
   }
+}
+
+function byCoordinate(rows: readonly KilledRow[]): ReadonlyMap<number, KilledRow> {
+  return new Map(rows.map((row) => [row.coordinate, row]));
 }
 
 /** The same object would fail again: whoever applies the frame opens a failure, and the next dispatch takes the object up again. */
@@ -119,13 +134,18 @@ function objectFailure(task: Task, thrown: DomainError, pipeline: AnyPipeline): 
 }
 
 /** Rows and faults in the order in which they stand: where a decoder ends a batch must not show in the frames. */
-function addBatch(writer: SectionWriter, batch: RowBatch, metrics: Metrics): void {
+function addBatch(writer: SectionWriter, batch: RowBatch, { mark, metrics }: TransformPorts): void {
   const faults = [...batch.faults];
-  for (let index = 0; index < batch.rows.length; index++) {
-    const coordinate = batch.coordinates[index] as number;
-    while (faults[0] !== undefined && faults[0].coordinate < coordinate)
-      writer.addFault(faults.shift() as RowFault);
-    writer.addRow(batch.rows[index] as (typeof batch.rows)[number], coordinate);
+  try {
+    for (let index = 0; index < batch.rows.length; index++) {
+      const coordinate = batch.coordinates[index] as number;
+      while (faults[0] !== undefined && faults[0].coordinate < coordinate)
+        writer.addFault(faults.shift() as RowFault);
+      mark?.enter(batch.section, coordinate);
+      writer.addRow(batch.rows[index] as (typeof batch.rows)[number], coordinate);
+    }
+  } finally {
+    mark?.leave();
   }
   for (const fault of faults) writer.addFault(fault);
   writer.addSkipped(batch.pruned, batch.filtered);

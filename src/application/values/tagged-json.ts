@@ -1,13 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { types } from 'node:util';
 import { DomainError, InfrastructureError } from '../../domain/errors.ts';
+import { MASKED } from '../../domain/mask.ts';
 import { setField } from './value-reader.ts';
 import { definedFields, isPlainObject, MAX_DEPTH } from './value-writer.ts';
 
 /**
  * Plain data as JSON that any reader understands; what JSON does not have is an object with one field:
  * `{"$bigint":"12"}`, `{"$date":"2019-05-25T00:00:00.000Z"}` (`null` where it is invalid), `{"$bytes":"base64"}`, `{"$number":"NaN"}`,
- * `{"$undefined":true}` (in lists). An object that looks like one of these travels as `{"$object":{…}}`.
+ * `{"$undefined":true}` (in lists), `{"$masked":true}` (in what failures keep). An object that looks like one of these travels as `{"$object":{…}}`.
  *
  * @param depth at which level it stands; below 0 for what wraps a message
  * @throws DomainError `E_MESSAGE_UNSUPPORTED`
@@ -33,6 +34,7 @@ function tag(value: unknown, depth: number): unknown {
   }
   if (types.isDate(value)) return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
   if (types.isUint8Array(value)) return { $bytes: Buffer.from(value).toString('base64') };
+  if (value === MASKED) return { $masked: true };
   throw unsupported(`an instance of ${value.constructor?.name ?? 'a class'}`);
 }
 
@@ -41,11 +43,9 @@ export function fromTaggedJson(text: string): unknown {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
-  } catch (cause) {
-    throw new InfrastructureError('encoded data is damaged: it is no JSON', {
-      code: 'E_FRAME_CORRUPT',
-      cause,
-    });
+  } catch {
+    // The parser's own message quotes the data.
+    throw damaged('it is no JSON');
   }
   return untag(parsed, 0);
 }
@@ -69,15 +69,19 @@ function untagFields(value: Record<string, unknown>, depth: number): Record<stri
   return object;
 }
 
+/** Numbers that JSON does not have. */
+const NOT_IN_JSON: ReadonlySet<string> = new Set(['NaN', 'Infinity', '-Infinity']);
+
 function untagOne(name: string, value: unknown, depth: number): unknown {
   if (name === '$bigint' && typeof value === 'string' && /^-?\d+$/.test(value)) return BigInt(value);
   if (name === '$date' && (value === null || typeof value === 'string')) return new Date(value ?? Number.NaN);
   if (name === '$bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'));
-  if (name === '$number') return Number(value);
+  if (name === '$number' && typeof value === 'string' && NOT_IN_JSON.has(value)) return Number(value);
   if (name === '$undefined') return undefined;
+  if (name === '$masked') return MASKED;
   if (name === '$object' && typeof value === 'object' && value !== null)
     return untagFields(value as Record<string, unknown>, depth);
-  throw damaged(`${name} is not known`);
+  throw damaged('a tag is not known, or holds what it cannot');
 }
 
 function damaged(why: string): InfrastructureError {

@@ -1,6 +1,7 @@
-import { Buffer } from 'node:buffer';
+import { Buffer, isUtf8 } from 'node:buffer';
 import { InfrastructureError } from '../../domain/errors.ts';
-import { EXT_BIGINT, EXT_DATE, EXT_UNDEFINED, EXT_UTF16, MAX_DEPTH } from './value-writer.ts';
+import { MASKED } from '../../domain/mask.ts';
+import { EXT_BIGINT, EXT_DATE, EXT_MASKED, EXT_UNDEFINED, EXT_UTF16, MAX_DEPTH } from './value-writer.ts';
 
 const SHORT_STRING = 24;
 
@@ -120,12 +121,20 @@ export class ValueReader {
       let text = '';
       for (let at = start; at < start + length; at++) {
         const code = buffer[at] as number;
-        if (code >= 0x80) return buffer.toString('utf8', start, start + length);
+        if (code >= 0x80) return this.#utf8(start, start + length);
         text += String.fromCharCode(code);
       }
       return text;
     }
-    return buffer.toString('utf8', start, start + length);
+    return this.#utf8(start, start + length);
+  }
+
+  #utf8(start: number, end: number): string {
+    const text = this.#buffer.toString('utf8', start, end);
+    // Bytes that are not UTF-8 would be replaced silently; the character that replaces them may stand there as well.
+    if (text.includes('\ufffd') && !isUtf8(this.#buffer.subarray(start, end)))
+      throw corrupt('text is not UTF-8');
+    return text;
   }
 
   #binary(length: number): Uint8Array {
@@ -148,6 +157,8 @@ export class ValueReader {
         return bytes.toString('utf16le');
       case EXT_UNDEFINED:
         return undefined;
+      case EXT_MASKED:
+        return MASKED;
       default:
         throw corrupt(`extension ${type} is not known`);
     }

@@ -1,12 +1,14 @@
 import { Buffer } from 'node:buffer';
 import { types } from 'node:util';
 import { DomainError } from '../../domain/errors.ts';
+import { MASKED } from '../../domain/mask.ts';
 
 /** Extension types, beside what MessagePack has. */
 export const EXT_BIGINT = 1;
 export const EXT_DATE = 2;
 export const EXT_UTF16 = 3;
 export const EXT_UNDEFINED = 4;
+export const EXT_MASKED = 5;
 
 /** Deeper nesting is refused: it would end in a stack overflow somewhere on its way. */
 export const MAX_DEPTH = 100;
@@ -17,7 +19,7 @@ const INITIAL_BYTES = 4096;
 /**
  * Writes plain data as MessagePack, always the shortest form, so that equal values have equal bytes. What
  * MessagePack does not have travels as an extension: bigints (decimal text), dates (double, ms), strings with lone surrogates
- * (UTF-16, little end first), `undefined` in a list. `-0` is written as `0`; fields that are `undefined` are left out.
+ * (UTF-16, little end first), `undefined` in a list, what is masked in a failure. `-0` is written as `0`; fields that are `undefined` are left out.
  *
  * A general MessagePack library refuses large bigints, replaces lone surrogates and turns instances of classes
  * into maps; messages must arrive as they were sent or be refused.
@@ -104,6 +106,7 @@ export class ValueWriter {
     }
     if (types.isDate(value)) return this.#writeDate(value);
     if (types.isUint8Array(value)) return this.#writeBinary(value);
+    if (value === MASKED) return this.#writeExtension(EXT_MASKED, new Uint8Array(1));
     throw unsupported(`an instance of ${value.constructor?.name ?? 'a class'}`);
   }
 

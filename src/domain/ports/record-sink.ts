@@ -4,7 +4,8 @@ export interface RecordSink {
 
   /**
    * Puts a batch. Partial success is the normal case: there is one outcome per record, in the records' order.
-   * Rejects only where nothing at all is known of the batch. The data is the sink's own copy afterwards.
+   * Rejects only where nothing at all is known of the batch. The data is the sink's afterwards: it may have moved away, and is
+   * not there any more then. Of a record that can be tried again the outcome gives it back.
    *
    * @throws InfrastructureError the batch as a whole may or may not have been accepted; `E_INTERNAL`, not retryable and
    *   nothing accepted, where the caller gave more than `maxBatchRecords` or `maxBatchBytes` (a single record over
@@ -27,6 +28,8 @@ export type PutOutcome =
       readonly reason: 'throttled' | 'too-large' | 'failed';
       readonly retryable: boolean;
       readonly message: string;
+      /** The record's data, where it had moved away. */
+      readonly data?: Uint8Array;
     };
 
 export interface RecordSinkCapabilities {

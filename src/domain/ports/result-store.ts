@@ -3,6 +3,7 @@ import type { Generation } from '../generation.ts';
 import type { LakeObject, ObjectName } from '../lake-object.ts';
 import type { Finding } from '../pipeline.ts';
 import type { Position } from '../position.ts';
+import type { Reach } from '../reach.ts';
 import type { RowTotals, SectionRecord } from '../section.ts';
 
 export type { RowTotals };
@@ -102,11 +103,8 @@ export interface ResultStore {
   /** By id. */
   generations(signal: AbortSignal): Promise<readonly Generation[]>;
 
-  /** Progress and totals of a generation's objects, by bucket and key; of one run's objects where `run` is given. */
-  objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncIterable<ObjectProgress>;
+  /** Progress and totals of a generation's objects, by bucket and key. */
+  objects(query: ObjectQuery, signal: AbortSignal): AsyncIterable<ObjectProgress>;
 
   /** Totals of messages from elsewhere, in order of source. */
   keyedSources(generation: string, signal: AbortSignal): Promise<readonly KeyedTotals[]>;
@@ -198,7 +196,7 @@ export interface ObjectPlan {
   readonly complete: readonly { readonly section: number; readonly next: number }[];
 }
 
-export interface SectionFrameRef {
+export interface SectionFrameRef extends Reach {
   readonly generation: string;
   readonly run: string;
   readonly build: string;
@@ -212,7 +210,8 @@ export interface SectionFrameRef {
   readonly at: number;
 }
 
-export interface SectionRecordRef {
+/** It reaches to the end of its section, as all records do. */
+export interface SectionRecordRef extends Reach {
   readonly generation: string;
   readonly run: string;
   readonly build: string;
@@ -247,9 +246,12 @@ export type ApplyOutcome =
   | 'applied'
   /** It was applied before. */
   | 'duplicate'
-  /** It belongs to an older epoch, to another version of the object, or to a purged plan: dropped. */
+  /** It belongs to an older epoch, to another version of the object, to a purged plan, or to a try before a verdict on a row: dropped. */
   | 'stale'
-  /** Applied before with another digest, or at odds with what the section's record or the object's end tells: `E_NOT_DETERMINISTIC`. */
+  /**
+   * Applied before with another digest, at odds with what the section's record or the object's end tells, or with a verdict on a row that
+   * something applied went past: `E_NOT_DETERMINISTIC`.
+   */
   | 'not-deterministic';
 
 export interface KeyedBatch {
@@ -310,6 +312,14 @@ export interface ObjectProgress extends Counts {
   readonly complete: boolean;
   /** Frames applied so far. */
   readonly frames: number;
+}
+
+export interface ObjectQuery {
+  readonly generation: string;
+  /** Of one run's objects alone. */
+  readonly run?: string;
+  /** Only objects that come after this one: a reading that goes on where another one stopped. */
+  readonly after?: ObjectName;
 }
 
 export interface KeyedTotals extends Counts {

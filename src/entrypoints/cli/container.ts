@@ -3,11 +3,13 @@ import { Container, type ContainerModule } from 'inversify';
 import type { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { ambientModule, deliveryModule, inMemoryTokens } from '../../adapters/inmemory/module.ts';
 import {
+  localKilledRowsModule,
   localLakeModule,
   localLedgerModule,
   localResultsModule,
   type LocalLakeOptions,
 } from '../../adapters/local/module.ts';
+import type { LocalObjectSource } from '../../adapters/local/object-source.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import { mergeStates } from '../../application/measures/state.ts';
 import { toTaggedJson } from '../../application/values/tagged-json.ts';
@@ -56,6 +58,7 @@ export async function startRuntime({
       queue: { maxReceives: MAX_RECEIVES },
     }),
     localLakeModule({ outputFolder: out, log }),
+    localKilledRowsModule(out),
     localLedgerModule({
       outputFolder: out,
       payloadToJson: (payload) => toTaggedJson(decodeValue(payload)),
@@ -67,12 +70,15 @@ export async function startRuntime({
   const store = await container.getAsync(tokens.resultStore);
   const queue = container.get(inMemoryTokens.queue);
   return {
+    out,
+    files: container.get(tokens.objectSource) as LocalObjectSource,
     source: lakeIn(container),
     store,
     stream: container.get(inMemoryTokens.stream),
     queue,
     tasks: queue,
     dedup: container.get(tokens.dedupStore),
+    killed: container.get(tokens.killedRows),
     router: container.get(tokens.errorRouter),
     clock: container.get(tokens.clock),
     random: container.get(tokens.random),

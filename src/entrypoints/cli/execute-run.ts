@@ -1,3 +1,4 @@
+import type { TaskAttempt } from '../../adapters/inmemory/queue-mapping.ts';
 import type { DispatchSummary } from '../../application/dispatch/dispatch-summary.ts';
 import { dispatch } from '../../application/dispatch/dispatch.ts';
 import { generationOf } from '../../application/generation.ts';
@@ -7,6 +8,7 @@ import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { Finding } from '../../domain/pipeline.ts';
 import type { Counter } from '../../domain/ports/ambient.ts';
 import type { PublishedGroup } from '../../domain/ports/result-store.ts';
+import type { Task } from '../../domain/section.ts';
 import type { Where } from '../../domain/where.ts';
 import { GravestFindings } from './gravest-findings.ts';
 import { ingestStdin, type Pipe } from './ingest-stdin.ts';
@@ -16,6 +18,7 @@ import { withPlatform } from './platform.ts';
 import { balanceOf, openFailuresOf, type Scope } from './run-state.ts';
 import type { BalanceLine, ProgressSample, RunReport } from './run-report.ts';
 import type { Runtime } from './runtime.ts';
+import { makeWorkers, type WorkerLimits } from './workers.ts';
 
 export interface RunOptions {
   readonly locations: readonly string[];
@@ -24,6 +27,7 @@ export interface RunOptions {
   /** The run's own predicate. */
   readonly where: Where | undefined;
   readonly concurrency: number;
+  readonly workers: WorkerLimits;
   /** Forget what the generation has, first. */
   readonly fresh: boolean;
 }
@@ -72,6 +76,7 @@ export async function executeRun(
 
   const { where, concurrency } = options;
   const context = { pipeline, build, generation, where, concurrency };
+  const workers = options.pipe === null ? makeWorkers(loaded, run, options.workers, runtime) : undefined;
   const sampler = new Sampler(runtime, startedAt, onSample);
   const stopSampling = sampler.start();
   const publishNow = (under: AbortSignal) => publishResults(loaded, generation, runtime, under);
@@ -81,7 +86,11 @@ export async function executeRun(
       : keepPublished(publishNow, () => metrics.total('framesApplied') + metrics.total('applied'), runtime);
   let plan: DispatchSummary;
   try {
-    plan = await withPlatform(context, runtime, signal, async (working) => {
+    workers?.prepare();
+    const transform =
+      workers && ((task: Task, attempt: TaskAttempt) => workers.transform(task, attempt.signal));
+    const platform = { ...context, ...(transform === undefined ? {} : { transform }) };
+    plan = await withPlatform(platform, runtime, signal, async (working) => {
       const { pipe } = options;
       if (pipe !== null) return ingestStdin(pipe, { ...context, run }, runtime, working);
       const request = { run, locations: options.locations };
@@ -93,11 +102,15 @@ export async function executeRun(
       return summary;
     });
   } finally {
-    // Whatever the one says, the other has a timer that would keep the process alive.
+    // Whatever the one says, the others would keep the process alive.
     try {
-      await stopPublishing();
+      await workers?.close();
     } finally {
-      await stopSampling();
+      try {
+        await stopPublishing();
+      } finally {
+        await stopSampling();
+      }
     }
   }
 

@@ -1,11 +1,10 @@
-import { QueueMapping } from '../../adapters/inmemory/queue-mapping.ts';
+import { QueueMapping, type TaskHandler } from '../../adapters/inmemory/queue-mapping.ts';
 import {
   StreamMapping,
   type StreamBatch,
   type StreamBatchResult,
 } from '../../adapters/inmemory/stream-mapping.ts';
 import { analyzeRecord } from '../../application/analyze/analyze.ts';
-import { transformTask } from '../../application/transform/transform.ts';
 import { isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -20,6 +19,8 @@ export interface PlatformContext {
   readonly where: Where | undefined;
   /** Tasks in hand at once, and batches of the stream. */
   readonly concurrency: number;
+  /** What transforms a task; absent where there are no tasks. */
+  readonly transform?: TaskHandler;
 }
 
 /**
@@ -36,14 +37,15 @@ export async function withPlatform<Result>(
 ): Promise<Result> {
   const stop = new AbortController();
   const working = AbortSignal.any([signal, stop.signal]);
-  const tasks = taskMapping(context, runtime);
+  const tasks =
+    context.transform === undefined ? undefined : taskMapping(context, context.transform, runtime);
   const records = streamMapping(context, runtime, (thrown) => stop.abort(thrown));
-  const running = [tasks.run(working), records.run(working)];
+  const running = [records.run(working), ...(tasks === undefined ? [] : [tasks.run(working)])];
   // A function that is broken for good must end the work that feeds it, not be found out afterwards.
   for (const mapping of running) mapping.catch((thrown: unknown) => stop.abort(thrown));
   try {
     const result = await work(working);
-    await tasks.idle(working);
+    await tasks?.idle(working);
     await records.idle(working);
     return result;
   } catch (thrown) {
@@ -55,18 +57,13 @@ export async function withPlatform<Result>(
   }
 }
 
-function taskMapping(context: PlatformContext, runtime: Runtime): QueueMapping {
+function taskMapping({ concurrency }: PlatformContext, handler: TaskHandler, runtime: Runtime): QueueMapping {
   const { queue, clock, random, log } = runtime;
   return new QueueMapping(
     { queue, clock, random },
     {
-      concurrency: context.concurrency,
-      handler: (task, { signal }) =>
-        transformTask(
-          task,
-          { ...context, signal },
-          { ...runtime, sink: runtime.stream, tasks: runtime.queue },
-        ),
+      concurrency,
+      handler,
       onAttemptFailed: ({ task, receiveCount, error, dead }) => {
         if (dead || isFinal(error)) throw error;
         log.warn(

@@ -1,5 +1,6 @@
 import { SystemClock } from '../../adapters/inmemory/clock.ts';
 import { InMemoryErrorRouter } from '../../adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../adapters/inmemory/killed-rows.ts';
 import { silentLog } from '../../adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { InMemoryObjectSource } from '../../adapters/inmemory/object-source.ts';
@@ -77,6 +78,7 @@ export async function runInMemory<M, A extends Measures>(
     source,
     sink: stream,
     tasks,
+    killed: new InMemoryKilledRows(),
     store,
     router,
     clock,

@@ -13,9 +13,10 @@ import {
   taskQueueUrl,
 } from './configuration.ts';
 import { composed } from './container.ts';
-import type { LambdaHandler } from './events.ts';
+import type { DispatchFunctionPorts } from './dispatch-call.ts';
+import { parseJson, type LambdaHandler } from './events.ts';
 import { payloadToJson } from './failure-payload.ts';
-import { dispatchFunction, type DispatchFunctionPorts } from './handle-dispatch.ts';
+import { dispatchFunction } from './handle-dispatch.ts';
 import type { Surroundings } from './handler.ts';
 import { resultsModule } from './results-module.ts';
 import { lambdaSurroundings } from './surroundings.ts';
@@ -54,7 +55,7 @@ async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts>
         send: (order, signal) => sender.send([{ body: queueJson(order) }], signal),
         read: async (body, signal) => {
           const data = await claims.redeem(Buffer.from(body, 'utf8'), signal);
-          return JSON.parse(Buffer.from(data).toString('utf8')) as unknown;
+          return parseJson(Buffer.from(data).toString('utf8'), 'an order');
         },
       },
     };

@@ -1,3 +1,5 @@
+import { DomainError } from '../../domain/errors.ts';
+
 // What Lambda hands to a function, as far as it is read here. The published package needs no types of somebody else's for it.
 
 /** What a function is told of its invocation. */
@@ -40,7 +42,10 @@ export interface PartialResponse {
 /** The records of an event of a queue's mapping; `null`: the event is another one. */
 export function sqsRecordsOf(event: unknown): readonly SqsRecord[] | null {
   const records = recordsFrom<SqsRecord>(event, 'aws:sqs');
-  const usable = records?.every(({ messageId, body }) => isText(messageId) && typeof body === 'string');
+  const usable = records?.every(
+    ({ messageId, body, eventSourceARN }) =>
+      isText(messageId) && typeof body === 'string' && isText(eventSourceARN),
+  );
   return usable === true ? (records as readonly SqsRecord[]) : null;
 }
 
@@ -48,10 +53,24 @@ export function sqsRecordsOf(event: unknown): readonly SqsRecord[] | null {
 export function kinesisRecordsOf(event: unknown): readonly KinesisRecord[] | null {
   const records = recordsFrom<KinesisRecord>(event, 'aws:kinesis');
   const usable = records?.every(
-    // A record may be empty: that is its own fault, and not its batch's.
-    ({ kinesis }) => typeof kinesis?.data === 'string' && /^\d+$/.test(kinesis?.sequenceNumber ?? ''),
+    ({ kinesis, eventID, eventSourceARN }) =>
+      isKinesisData(kinesis) && typeof eventID === 'string' && isText(eventSourceARN),
   );
   return usable === true ? (records as readonly KinesisRecord[]) : null;
+}
+
+/** A record may be empty: that is its own fault, and not its batch's. */
+function isKinesisData(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { partitionKey, sequenceNumber, data, approximateArrivalTimestamp: arrived } = value;
+  return (
+    typeof data === 'string' &&
+    typeof partitionKey === 'string' &&
+    typeof sequenceNumber === 'string' &&
+    /^\d+$/.test(sequenceNumber) &&
+    typeof arrived === 'number' &&
+    !Number.isNaN(new Date(arrived * 1000).getTime())
+  );
 }
 
 /** `a:b:queue-name`, `https://host/account/queue-name`, `a:stream/name`, `a:stream/name/consumer/…`: the name. */
@@ -62,6 +81,19 @@ export function resourceName(arnOrUrl: string): string {
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * What a body or a payload says.
+ *
+ * @throws DomainError `E_EVENT`, without what the parser says: that quotes the data, and payloads never go into logs
+ */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new DomainError(`${what} is no JSON`, { code: 'E_EVENT' });
+  }
 }
 
 function recordsFrom<R>(event: unknown, source: string): readonly Partial<R>[] | null {

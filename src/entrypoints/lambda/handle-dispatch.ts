@@ -1,30 +1,19 @@
 import type { DispatchSummary } from '../../application/dispatch/dispatch-summary.ts';
 import { dispatch } from '../../application/dispatch/dispatch.ts';
-import type { DispatchPorts } from '../../application/dispatch/object-dispatcher.ts';
 import { generationOf } from '../../application/generation.ts';
 import { isSluiceError } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import { isLate, type DispatchCall, type DispatchFunctionPorts } from './dispatch-call.ts';
 import { sqsRecordsOf, type LambdaHandler } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
-import { withFields, type Invocation } from './invocation.ts';
+import { withFields } from './invocation.ts';
 import { createdObjectsOf } from './object-events.ts';
 import { locationOf, orderData, parseOrder, type Order } from './order.ts';
 import { sqsResponse } from './partial-response.ts';
 import { beginRun, dailyRun, type RunKind } from './runs.ts';
 import { StepTimes } from './step-times.ts';
 import { takeMessages } from './take-messages.ts';
-
-/** The dispatch queue, by which a listing goes on. */
-export interface OrderQueue {
-  send(order: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void>;
-  /** What a message of the queue says, as JSON data. @throws where it is none */
-  read(body: string, signal: AbortSignal): Promise<unknown>;
-}
-
-/** What the container has; clock, log and counters are an invocation's. */
-export interface DispatchFunctionPorts extends Omit<DispatchPorts, 'clock' | 'log' | 'metrics'> {
-  readonly orders: OrderQueue;
-}
+import { parseTakeOver, takeOverAll, type TakeOverReply } from './take-over-order.ts';
 
 /** What a direct call is told. */
 export interface DispatchReply {
@@ -74,27 +63,15 @@ export function dispatchFunction(
   });
 }
 
-interface DispatchCall {
-  readonly pipeline: AnyPipeline;
-  readonly build: string;
-  readonly clock: Surroundings['clock'];
-  /** How long it took lately to plan a batch of objects. */
-  readonly batches: StepTimes;
-  readonly invocation: Invocation;
-  readonly ports: DispatchFunctionPorts;
-}
-
-function isLate({ batches, clock, invocation }: DispatchCall): boolean {
-  return clock.now() >= batches.lastStart(clock.now(), invocation.endsAt);
-}
-
 /** An event of S3's, or an order. */
 async function carryOut(
   value: unknown,
   call: DispatchCall,
-): Promise<DispatchReply | readonly DispatchReply[]> {
+): Promise<DispatchReply | readonly DispatchReply[] | TakeOverReply> {
   const created = createdObjectsOf(value);
   if (created === null) {
+    const rest = parseTakeOver(value, call.pipeline);
+    if (rest !== null) return takeOverAll(rest, call);
     const order = parseOrder(value, call.pipeline);
     return carryOutOrder({ ...order, run: order.run ?? call.ports.random.id() }, 'order', call);
   }

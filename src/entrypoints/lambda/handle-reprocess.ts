@@ -8,6 +8,7 @@ import type { TaskQueue } from '../../domain/ports/task-queue.ts';
 import type { Task } from '../../domain/section.ts';
 import {
   isObject,
+  parseJson,
   sqsRecordsOf,
   type LambdaHandler,
   type PartialResponse,
@@ -57,6 +58,8 @@ export interface RedriveReply {
 /** Failures that are redriven together at most. */
 const BATCH = 500;
 const EXAMPLES = 20;
+/** How often one build tries a failure because of its messages; a direct call tries whatever it selects. */
+const TRIES_BY_MESSAGE = 3;
 
 /** `reprocess` as a function: sends what failed, and only that, back to where it failed. */
 export function reprocessFunction(
@@ -105,11 +108,11 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
     () => isLate(call),
     async (record) => {
       const text = await ports.letters.read(record.body, signal);
-      const value: unknown = JSON.parse(text);
+      const value = parseJson(text, 'a message');
       if (isObject(value) && 'failure' in value) {
         const found = await openFailure(ports.letters.failure(text), call);
         if (found === 'unknown') return false;
-        if (found !== 'closed') failures.set(record, found);
+        if (found !== 'done') failures.set(record, found);
         return true;
       }
       if (isObject(value) && 'sections' in value) {
@@ -125,11 +128,14 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
   return sqsResponse([...failed, ...(await redriveMessages(failures, call))]);
 }
 
-/** @returns `unknown` where it is not open yet: the frame that opens it is on its way, after the copy that lies here */
+/**
+ * @returns `done` where nothing is left to do for its message; `unknown` where it is not open yet: the frame that opens it is on
+ *   its way, after the copy that lies here
+ */
 async function openFailure(
-  { generation, failure }: RoutedFailure,
-  { pipeline, invocation, ports }: ReprocessCall,
-): Promise<FailureRecord | 'closed' | 'unknown'> {
+  { generation, failure, build: failedIn }: RoutedFailure,
+  { pipeline, build, invocation, ports }: ReprocessCall,
+): Promise<FailureRecord | 'done' | 'unknown'> {
   const own = `${pipeline.name}@${pipeline.version}`;
   if (generation !== own && !generation.startsWith(`${own}?`)) {
     throw new DomainError(`a failure is of ${generation}, and this function belongs to ${own}`, {
@@ -137,8 +143,16 @@ async function openFailure(
     });
   }
   const query = { generation, id: failure.id, limit: 1 };
-  for await (const record of ports.store.failures(query, invocation.signal))
-    return record.state === 'open' ? record : 'closed';
+  for await (const record of ports.store.failures(query, invocation.signal)) {
+    if (record.state !== 'open') return 'done';
+    // Whatever fails again comes here again, by a message of its own: what this code cannot mend would go round for ever.
+    if (failedIn !== build || record.attempts < TRIES_BY_MESSAGE) return record;
+    invocation.log.warn(
+      { failure: failure.id, attempts: record.attempts },
+      'the failure is left open: this build has tried it often enough',
+    );
+    return 'done';
+  }
   invocation.log.info({ failure: failure.id }, 'the failure is not open yet: its message comes again');
   return 'unknown';
 }
@@ -183,8 +197,8 @@ async function redriveBatch(
     { ...ports, clock, log, metrics },
   );
   lap();
-  for (const { id, reason } of summary.notRedrivable)
-    log.warn({ failure: id }, `the failure is left open: ${reason}`);
+  for (const { id, code, reason } of summary.notRedrivable)
+    log.warn({ code, failure: id }, `the failure is left open: ${reason}`);
   return summary;
 }
 
@@ -260,7 +274,9 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
   let lost = 0;
   for (const name of created) {
     const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
-    const kept = undeliveredOf(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    const kept = undeliveredOf(
+      parseJson(Buffer.from(bytes).toString('utf8'), `s3://${name.bucket}/${name.key}`),
+    );
     if (kept === null) {
       throw new DomainError(`s3://${name.bucket}/${name.key} is no word of an on-failure destination`, {
         code: 'E_EVENT',

@@ -21,6 +21,7 @@ const WRITES: ReadonlySet<string> = new Set([
   'applyRedrive',
   'openFailures',
   'publish',
+  'migrate',
 ]);
 
 interface Call {

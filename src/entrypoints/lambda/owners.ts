@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { EventEmitter } from 'node:events';
-import { DomainError, messageOf } from '../../domain/errors.ts';
+import { DomainError } from '../../domain/errors.ts';
 import type { Log, Metrics } from '../../domain/ports/ambient.ts';
 
 /** Whose work goes on in an asynchronous context. */
@@ -52,12 +52,18 @@ export function watchRejections(
   target.on('unhandledRejection', (reason: unknown) => {
     // Node emits the event in the context in which the promise was rejected.
     const owner = currentOwner();
-    const error = new DomainError(`a promise that nobody awaits was rejected: ${messageOf(reason)}`, {
+    // What it says is the pipeline's own text, and may quote a row: what it is and where it comes from tell enough.
+    const { name, origin } = originOf(reason);
+    const error = new DomainError(`a promise that nobody awaits was rejected with ${name}`, {
       code: 'E_NOT_AWAITED',
-      cause: reason,
     });
-    const origin = reason instanceof Error ? reason.stack : undefined;
-    (owner?.log ?? log).error({ code: error.code, error: reason, origin }, error.message);
+    (owner?.log ?? log).error({ code: error.code, origin }, error.message);
     owner?.fail(error);
   });
+}
+
+function originOf(reason: unknown): { readonly name: string; readonly origin: string | undefined } {
+  if (!(reason instanceof Error)) return { name: typeof reason, origin: undefined };
+  const frames = reason.stack?.split('\n').filter((line) => line.startsWith('    at '));
+  return { name: reason.constructor.name, origin: frames?.join('\n') };
 }

@@ -1,12 +1,10 @@
-import { generationOf } from '../../application/generation.ts';
 import { readResults } from '../../application/results/read-results.ts';
-import { messageOf } from '../../domain/errors.ts';
 import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log } from '../../domain/ports/ambient.ts';
 import type { Counts, PublishedGroup, ResultStore, RunRecord } from '../../domain/ports/result-store.ts';
 import { noCounts } from '../../domain/reconcile.ts';
-import type { Where } from '../../domain/where.ts';
+import { ownGenerations } from './own-generations.ts';
 import { dailyRun, isDayOver, type RunKind } from './runs.ts';
 
 export interface PublishPorts {
@@ -53,7 +51,7 @@ export class Publisher {
     const finished: string[] = [];
     let purgedKeys = 0;
     const runs = await ports.store.runs(signal);
-    for (const generation of await this.#generations(ports.store, signal)) {
+    for (const { generation } of await ownGenerations(this.#pipeline, ports.store, signal)) {
       const ofGeneration = runs.filter((run) => run.generation === generation.id);
       const state = await this.#lookAt(generation, ofGeneration, finished, ports, signal);
       if (this.#published.get(generation.id) !== state) {
@@ -65,16 +63,6 @@ export class Publisher {
     const reply = { published, finished, purgedKeys };
     ports.log.info({ ...reply }, 'published');
     return reply;
-  }
-
-  /** Those that this code declares: with its measures, and with whatever predicate of a run's own. */
-  async #generations(store: ResultStore, signal: AbortSignal): Promise<readonly Generation[]> {
-    const { name, version } = this.#pipeline;
-    return (await store.generations(signal)).filter((generation) => {
-      if (generation.pipeline !== name || generation.version !== version) return false;
-      const { adHoc } = JSON.parse(generation.declared) as { adHoc?: Where };
-      return generationOf(this.#pipeline, adHoc).fingerprint === generation.fingerprint;
-    });
   }
 
   /** What changes whenever something is applied. */
@@ -153,17 +141,24 @@ export class Publisher {
   ): Promise<{ groups: number; findings: number }> {
     let groups = 0;
     let findings = 0;
+    let failed = 0;
     const pipeline = this.#pipeline;
     const results = async function* (): AsyncGenerator<PublishedGroup> {
       const measures = declaredMeasures(generation);
       for await (const { error, ...group } of readResults(store, generation.id, pipeline, measures, signal)) {
         groups++;
         findings += group.findings.length;
-        if (error !== null) log.error({ code: error.code, group: group.group }, messageOf(error));
+        if (error !== null) failed++;
         yield group;
       }
     };
     await store.publish(generation.id, results(), signal);
+    // Neither the group nor what was thrown: both may hold what stands in rows.
+    if (failed > 0)
+      log.error(
+        { code: 'E_FINDING', generation: generation.id, groups: failed },
+        'findings threw for some groups',
+      );
     return { groups, findings };
   }
 

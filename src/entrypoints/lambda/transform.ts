@@ -1,5 +1,11 @@
 import process from 'node:process';
-import { awsLakeModule, awsQueueModule, awsStreamModule, awsTokens } from '../../adapters/aws/module.ts';
+import {
+  awsKilledRowsModule,
+  awsLakeModule,
+  awsQueueModule,
+  awsStreamModule,
+  awsTokens,
+} from '../../adapters/aws/module.ts';
 import { messageLineOfBody, taskOfBody } from '../../adapters/aws/sqs-message.ts';
 import { redisDedupModule } from '../../adapters/redis/module.ts';
 import { tokens } from '../../adapters/tokens.ts';
@@ -36,6 +42,7 @@ async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise
   const { redisUrl, messageQueueUrl } = messages;
   const modules = [
     awsLakeModule(lake),
+    awsKilledRowsModule(lake),
     awsStreamModule({ ...stream, partitions: pipeline.partitions }),
     awsQueueModule({ taskQueueUrl: tasks }),
     ...(redisUrl === undefined ? [] : [redisDedupModule({ url: redisUrl })]),
@@ -47,6 +54,7 @@ async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise
       source,
       sink: container.get(tokens.recordSink),
       tasks: container.get(tokens.taskQueue),
+      killed: container.get(tokens.killedRows),
       random: container.get(tokens.random),
       dedup: optional(container, tokens.dedupStore),
       arrivals: {

@@ -4,7 +4,7 @@ import { FrameSender, type FrameSenderOptions } from '../../application/frames/f
 import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { PackedFrame } from '../../domain/frame.ts';
 import type { Log } from '../../domain/ports/ambient.ts';
-import { isObject, kinesisRecordsOf, resourceName } from './events.ts';
+import { isObject, kinesisRecordsOf, parseJson, resourceName } from './events.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 
 /** Consecutive records of a shard. */
@@ -28,12 +28,14 @@ export function undeliveredOf(value: unknown): Undelivered | null {
   if (!isObject(value) || !isObject(info)) return null;
   const { streamArn, shardId, startSequenceNumber: from, endSequenceNumber: to } = info;
   if (![streamArn, shardId, from, to].every((field) => typeof field === 'string')) return null;
+  if (!/^\d+$/.test(from as string) || !/^\d+$/.test(to as string)) return null;
   const range = { streamName: resourceName(streamArn as string), shardId, from, to } as ShardRange;
   return { ...range, data: dataOf(value['payload']) };
 }
 
 function dataOf(payload: unknown): readonly Uint8Array[] | null {
-  const event: unknown = typeof payload === 'string' ? JSON.parse(payload) : payload;
+  const event =
+    typeof payload === 'string' ? parseJson(payload, 'the payload of an on-failure destination') : payload;
   const records = kinesisRecordsOf(event);
   return records?.map(({ kinesis }) => Buffer.from(kinesis.data, 'base64')) ?? null;
 }

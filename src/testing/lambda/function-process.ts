@@ -139,7 +139,7 @@ export class ExecutionEnvironment {
     const timeout = setTimeout(() => this.#end('timeout'), timeoutMs);
     const watch = this.#watchMemory();
     try {
-      const outcome = await Promise.race([
+      const ended = await Promise.race([
         this.#api.invoke({
           requestId,
           payload,
@@ -147,8 +147,9 @@ export class ExecutionEnvironment {
           functionArn: `arn:aws:lambda:${region}:000000000000:function:${name}`,
           traceId: `Root=1-${Math.floor(Date.now() / 1000).toString(16)}-${requestId.replaceAll('-', '').slice(0, 24)};Sampled=0`,
         }),
-        this.#dead.then((death) => this.#lastWords(death, requestId, timeoutMs)),
+        this.#dead,
       ]);
+      const outcome = 'signal' in ended ? this.#lastWords(ended, requestId, timeoutMs) : ended;
       // A runtime that has answered is in use until it asks for more: what it does then is part of this invocation.
       await Promise.race([this.#api.free, this.#dead]);
       if (outcome.kind === 'failed') throw new FunctionError(outcome.errorType, outcome.errorMessage);
@@ -181,11 +182,9 @@ export class ExecutionEnvironment {
     const startedAt = performance.now();
     const timeout = setTimeout(() => this.#end('timeout'), limitMs);
     try {
-      const failure = await Promise.race([
-        this.#api.initialized,
-        this.#dead.then((death) => this.#lastWords(death, null, limitMs)),
-      ]);
+      const ended = await Promise.race([this.#api.initialized, this.#dead]);
       this.#initMs = performance.now() - startedAt;
+      const failure = ended !== null && 'signal' in ended ? this.#lastWords(ended, null, limitMs) : ended;
       if (failure?.kind === 'failed') throw new FunctionError(failure.errorType, failure.errorMessage);
     } finally {
       clearTimeout(timeout);

@@ -1,4 +1,5 @@
 import { InMemoryErrorRouter } from '../../adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../adapters/inmemory/killed-rows.ts';
 import { silentLog } from '../../adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { InMemoryObjectSource } from '../../adapters/inmemory/object-source.ts';
@@ -9,6 +10,7 @@ import { InfrastructureError } from '../../domain/errors.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import type { DedupStore } from '../../domain/ports/dedup-store.ts';
 import type { ErrorRouter } from '../../domain/ports/error-router.ts';
+import type { KilledRows } from '../../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { ResultStore } from '../../domain/ports/result-store.ts';
 import { Faults, type FaultRates } from './faults.ts';
@@ -32,6 +34,7 @@ export interface SharedPorts {
   readonly store: ResultStore;
   readonly router: ErrorRouter;
   readonly dedup: DedupStore;
+  readonly killed: KilledRows;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -56,6 +59,7 @@ export class World {
   readonly store = new InMemoryResultStore(mergeStates);
   readonly router = new InMemoryErrorRouter({ maxFailures: 1_000 });
   readonly dedup: ForgetfulDedup;
+  readonly killed = new InMemoryKilledRows();
   readonly metrics = new InMemoryMetrics();
   /** Functions that were killed although nothing went wrong any more: they hung. */
   readonly hung: string[] = [];
@@ -142,6 +146,7 @@ export class World {
       store: process.wire<ResultStore>('store', this.#restarting(this.store)),
       router: process.wire<ErrorRouter>('router', this.router),
       dedup: process.wire<DedupStore>('dedup', this.dedup.of(process)),
+      killed: process.wire<KilledRows>('killed', this.killed),
       clock,
       random: new SeededRandom({ clock }, Math.floor(this.random.next() * 2 ** 32)),
       log: silentLog,

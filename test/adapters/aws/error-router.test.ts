@@ -4,7 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3ClaimCheck } from '../../../src/adapters/aws/claim-check.ts';
 import { AwsErrorRouter } from '../../../src/adapters/aws/error-router.ts';
 import { S3FailureLedger } from '../../../src/adapters/aws/failure-ledger.ts';
-import { failureNotice, readFailureMessage } from '../../../src/adapters/aws/failure-message.ts';
+import {
+  failureMessage,
+  failureNotice,
+  readFailureMessage,
+} from '../../../src/adapters/aws/failure-message.ts';
 import { S3ObjectSource } from '../../../src/adapters/aws/object-source.ts';
 import { createSnsCalls, MAX_PUBLISH_BYTES } from '../../../src/adapters/aws/sns-client.ts';
 import { messageBytes, SqsSender } from '../../../src/adapters/aws/sqs-batch.ts';
@@ -317,8 +321,25 @@ describe('AwsErrorRouter', () => {
   });
 
   it('refuses a message of the failure queue that is something else', () => {
-    for (const body of ['', '{}', 'null', '[]', '{"kind":"other"}'])
-      expect(() => readFailureMessage(body)).toThrow(expect.objectContaining({ code: 'E_EVENT' }));
+    const { failure, ...about } = JSON.parse(failureMessage(routed('a')).body) as { failure: object };
+    const odd = [
+      null,
+      {},
+      { ...failure, payload: 1 },
+      { ...failure, position: null },
+      { ...failure, stage: 1 },
+    ];
+    const bodies = [
+      ...['', '{}', 'null', '[]', '{"kind":"other"}', '{"canary":'],
+      ...odd.map((each) => JSON.stringify({ ...about, failure: each })),
+      ...[{ route: 'x' }, { at: '1e99' }, { at: { toString: 1 } }, { run: 1 }].map((each) =>
+        JSON.stringify({ ...about, failure, ...each }),
+      ),
+    ];
+    for (const body of bodies)
+      expect(() => readFailureMessage(body)).toThrow(
+        expect.objectContaining({ code: 'E_EVENT', cause: undefined }),
+      );
   });
 });
 

@@ -4,6 +4,7 @@ import { Container } from 'inversify';
 import { describe, expect, it } from 'vitest';
 import {
   awsFailureModule,
+  awsKilledRowsModule,
   awsLakeModule,
   awsQueueModule,
   awsStreamModule,
@@ -22,6 +23,7 @@ function container(failureTopicArn?: string): Container {
   made.load(
     ambientModule(),
     awsLakeModule({ bucket: 'state', client }),
+    awsKilledRowsModule({ bucket: 'state' }),
     awsStreamModule({ streamName: 'frames', partitions: 8, streamRecordBytes: 2_000_000, client }),
     awsQueueModule({ taskQueueUrl: 'https://queue/tasks', dispatchQueueUrl: 'https://queue/orders', client }),
     awsFailureModule({
@@ -46,6 +48,7 @@ describe('The bindings of the AWS provider', () => {
         tokens.recordSink,
         tokens.taskQueue,
         tokens.errorRouter,
+        tokens.killedRows,
         ...Object.values(topic === undefined ? always : awsTokens),
       ];
       for (const part of parts) expect(made.get<unknown>(part)).toBe(made.get<unknown>(part));

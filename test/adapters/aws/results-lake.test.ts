@@ -84,6 +84,8 @@ describe('ResultsLake', () => {
     section: 0,
     partition: 0,
     at: 5,
+    reach: 50,
+    killed: [],
   };
 
   it('applies a frame once that many apply at the same moment, whatever they make of it', async () => {

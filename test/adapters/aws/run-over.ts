@@ -1,5 +1,6 @@
 import { silentLog } from '../../../src/adapters/inmemory/log.ts';
 import { InMemoryErrorRouter } from '../../../src/adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../../src/adapters/inmemory/killed-rows.ts';
 import { InMemoryResultStore } from '../../../src/adapters/inmemory/result-store.ts';
 import { InMemoryStream } from '../../../src/adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../../src/adapters/inmemory/task-queue.ts';
@@ -32,6 +33,7 @@ export async function runOver(
     source,
     sink: stream,
     tasks,
+    killed: new InMemoryKilledRows(),
     store,
     router: new InMemoryErrorRouter(),
     log: silentLog,

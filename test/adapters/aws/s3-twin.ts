@@ -18,8 +18,8 @@ export interface S3Twin {
   /** Endpoint of the twin, with listings as S3 documents them. */
   readonly url: string;
   readonly server: Awaited<ReturnType<typeof startFauxqs>>;
-  /** A bucket of its own. */
-  newBucket(): string;
+  /** A bucket, listed as S3 documents it. Default: one of its own. */
+  newBucket(name?: string): string;
   /** Calls that go to this endpoint. Default: the twin's. */
   calls(endpoint?: string): S3Calls;
   /** Resolves when no answer is under way. */
@@ -76,8 +76,7 @@ export async function startS3Twin(): Promise<S3Twin> {
   return {
     url,
     server,
-    newBucket: () => {
-      const bucket = `lake-${++made}`;
+    newBucket: (bucket = `lake-${++made}`) => {
       server.createBucket(bucket);
       buckets.set(bucket, new Map());
       return bucket;

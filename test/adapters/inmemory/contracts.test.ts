@@ -1,6 +1,7 @@
 import { ManualClock } from '../../../src/adapters/inmemory/clock.ts';
 import { InMemoryDedupStore } from '../../../src/adapters/inmemory/dedup-store.ts';
 import { InMemoryErrorRouter } from '../../../src/adapters/inmemory/error-router.ts';
+import { InMemoryKilledRows } from '../../../src/adapters/inmemory/killed-rows.ts';
 import { InMemoryObjectSource } from '../../../src/adapters/inmemory/object-source.ts';
 import { SeededRandom } from '../../../src/adapters/inmemory/random.ts';
 import {
@@ -12,6 +13,7 @@ import { InMemoryTaskQueue } from '../../../src/adapters/inmemory/task-queue.ts'
 import {
   dedupStoreContract,
   errorRouterContract,
+  killedRowsContract,
   objectSourceContract,
   recordSinkContract,
   taskQueueContract,
@@ -103,3 +105,5 @@ errorRouterContract('InMemoryErrorRouter', async () => {
     dispose,
   };
 });
+
+killedRowsContract('InMemoryKilledRows', async () => ({ killed: new InMemoryKilledRows(), dispose }));

@@ -3,9 +3,11 @@ import path from 'node:path';
 import { SystemClock } from '../../../src/adapters/inmemory/clock.ts';
 import { silentLog } from '../../../src/adapters/inmemory/log.ts';
 import { FailureLedger } from '../../../src/adapters/local/failure-ledger.ts';
+import { LocalKilledRows } from '../../../src/adapters/local/killed-rows.ts';
 import { LocalObjectSource } from '../../../src/adapters/local/object-source.ts';
 import {
   errorRouterContract,
+  killedRowsContract,
   objectSourceContract,
   type DeliveredFailure,
 } from '../../../src/testing/index.ts';
@@ -54,6 +56,12 @@ errorRouterContract('FailureLedger', async () => {
     },
     dispose: () => removeFolder(folder),
   };
+});
+
+killedRowsContract('LocalKilledRows', async () => {
+  const folder = await scratchFolder();
+  const open = () => new LocalKilledRows(path.join(folder, 'out'));
+  return { killed: open(), again: async () => open(), dispose: () => removeFolder(folder) };
 });
 
 function delivered(line: string): DeliveredFailure {

@@ -86,6 +86,43 @@ describe('a results file', () => {
     });
   });
 
+  it('of version 1 is brought up to date: what was begun in it goes on, and no verdict comes behind it', async () => {
+    const object = { bucket: 'lake', key: 'a.csv', version: 'v1', size: 1 };
+    const ref = {
+      generation: generation.id,
+      run: 'r',
+      build: 'A',
+      object,
+      epoch: 1,
+      section: 0,
+      partition: 0,
+    };
+    const frame = { ...ref, at: 1, digest: 'd', reach: 10, killed: [] };
+    const nothing = { groups: [], flags: [], failures: [], applied: 0 };
+    const first = await open();
+    await first.declare(generation, signal);
+    const request = { run: 'r', generation: generation.id, build: 'A' };
+    await first.plan(request, [{ object, lastSection: 1 }], signal);
+    await first.applyFrame({ ...frame, number: 0 }, nothing, signal);
+    await first.close();
+    withDatabase((database) =>
+      database.exec(`ALTER TABLE sections DROP COLUMN reach; ALTER TABLE sections DROP COLUMN killed;
+        PRAGMA user_version = 1`),
+    );
+
+    const store = await open();
+    expect(withDatabase((database) => database.prepare('PRAGMA user_version').get())).toEqual({
+      user_version: 2,
+    });
+    expect(await store.applyFrame({ ...frame, number: 0 }, nothing, signal)).toBe('duplicate');
+    expect(await store.applyFrame({ ...frame, number: 1 }, nothing, signal)).toBe('applied');
+    // Nobody knows how far the first frame reached.
+    const killed = { ...frame, number: 2, reach: 30, killed: [20] };
+    expect(await store.applyFrame(killed, nothing, signal)).toBe('not-deterministic');
+    expect(await store.applyFrame({ ...killed, section: 1 }, nothing, signal)).toBe('applied');
+    await store.close();
+  });
+
   it('is refused where it is damaged', async () => {
     const store = await open();
     await doAll(store);

@@ -33,7 +33,16 @@ export async function doAll(store: ResultStore, onApplied: () => void = () => {}
     [{ object, lastSection: SECTIONS - 1 }],
     signal,
   );
-  const base = { generation: GENERATION, run: 'r', build: 'A', object, epoch: 1, at: 1 };
+  const base = {
+    generation: GENERATION,
+    run: 'r',
+    build: 'A',
+    object,
+    epoch: 1,
+    at: 1,
+    reach: null,
+    killed: [],
+  };
   for (let section = 0; section < SECTIONS; section++) {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       for (let number = 0; number < FRAMES; number++) {

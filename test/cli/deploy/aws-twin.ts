@@ -1,5 +1,11 @@
-import type { DeploymentCalls, MappingState, QueueDepth } from '../../../src/entrypoints/cli/deploy/calls.ts';
+import type {
+  DeploymentCalls,
+  MappingState,
+  QueueDepth,
+  SqlStatement,
+} from '../../../src/entrypoints/cli/deploy/calls.ts';
 
+export const FOUNDATION = 'sluice-lanes';
 export const nothing: QueueDepth = { visible: 0, inFlight: 0, delayed: 0 };
 
 /** What a deployment sees of AWS, and everything that it did, in order. */
@@ -11,12 +17,17 @@ export class AwsTwin implements DeploymentCalls {
   /** By what is left of the URL of a queue. */
   depths: (queueUrl: string) => QueueDepth = () => nothing;
   age: () => number = () => 0;
+  /** What a migration replies. */
+  tables: () => unknown = () => ({ schema: 'sluice', from: 1, to: 1, steps: [] });
+  /** Outputs of the foundation. */
+  database: Readonly<Record<string, string>> = {};
 
   constructor(build: string | null) {
     this.build = build;
   }
 
-  async outputs() {
+  async outputs(stack: string): Promise<Readonly<Record<string, string>> | null> {
+    if (stack === FOUNDATION) return this.database;
     if (this.build === null) return null;
     return {
       SluiceBucket: 'state',
@@ -58,5 +69,14 @@ export class AwsTwin implements DeploymentCalls {
 
   async send(queueUrl: string, body: string) {
     this.done.push(`send ${queueUrl} ${body}`);
+  }
+
+  async invoke(functionName: string, event: unknown): Promise<unknown> {
+    this.done.push(`invoke ${functionName} ${JSON.stringify(event)}`);
+    return this.tables();
+  }
+
+  async executeSql({ cluster, secret, database, sql }: SqlStatement) {
+    this.done.push(`sql ${cluster} ${secret} ${database}: ${sql}`);
   }
 }

@@ -5,7 +5,7 @@ import { drain, type Left } from '../../../src/entrypoints/cli/deploy/drain.ts';
 import { deployBuild } from '../../../src/entrypoints/cli/deploy/steps.ts';
 import { findToolkit } from '../../../src/entrypoints/cli/deploy/toolkit.ts';
 import { realManifest } from '../doctor/real-stack.ts';
-import { AwsTwin, nothing } from './aws-twin.ts';
+import { AwsTwin, FOUNDATION, nothing } from './aws-twin.ts';
 
 const OLD = 'a'.repeat(64);
 const NEW = realManifest.build;
@@ -14,17 +14,19 @@ const keptIn = ['dispatch', 'transform', 'analyze', 'reprocess'].map(
   (name) => `put state/bundles/lanes/${NEW}/${name}.mjs`,
 );
 
+const MIGRATE = 'invoke analyze {"migrate":true}';
+const TAKE_OVER = 'send https://sqs/orders {"pipeline":"lanes","takeOver":true}';
+
 interface Options {
-  readonly takeOver?: readonly string[];
   readonly signal?: AbortSignal;
   readonly switchStacks?: () => Promise<void>;
 }
 
-async function deploy(aws: AwsTwin, { takeOver = [], signal = unstopped, switchStacks }: Options = {}) {
+async function deploy(aws: AwsTwin, { signal = unstopped, switchStacks }: Options = {}) {
   const clock = new ManualClock(0);
   const lines: string[] = [];
   const work = deployBuild(
-    { manifest: realManifest, stack: 'sluice-lanes-v1', drainLimitMs: 60_000, takeOver },
+    { manifest: realManifest, stack: 'sluice-lanes-v1', foundation: FOUNDATION, drainLimitMs: 60_000 },
     {
       calls: aws,
       clock,
@@ -48,16 +50,17 @@ async function deploy(aws: AwsTwin, { takeOver = [], signal = unstopped, switchS
 }
 
 describe('a deployment', () => {
-  it('of a new build: bundles kept, dispatch stopped, drained, switched, dispatch on again, what was asked for ordered', async () => {
+  it('of a new build: bundles kept, dispatch stopped, drained, switched, tables made, the take-over ordered, dispatch on again', async () => {
     const aws = new AwsTwin(OLD);
-    const { outcome } = await deploy(aws, { takeOver: ['s3://flights/2024/'] });
-    expect(outcome).toEqual({ first: false, left: null, takenOver: ['s3://flights/2024/'] });
+    const { outcome } = await deploy(aws);
+    expect(outcome).toEqual({ first: false, left: null });
     expect(aws.done).toEqual([
       ...keptIn,
       'disable uuid',
       'switch, mapping disabled',
+      MIGRATE,
+      TAKE_OVER,
       'enable uuid',
-      'send https://sqs/orders {"pipeline":"lanes","objects":["s3://flights/2024/"]}',
     ]);
     expect(aws.mapping).toBe('enabled');
   });
@@ -66,13 +69,13 @@ describe('a deployment', () => {
     const aws = new AwsTwin(null);
     const { outcome } = await deploy(aws);
     expect(outcome).toMatchObject({ first: true, left: null });
-    expect(aws.done).toEqual(['switch, mapping enabled', ...keptIn]);
+    expect(aws.done).toEqual(['switch, mapping enabled', ...keptIn, MIGRATE]);
   });
 
   it('of the same build: only the stack changes, and nothing is stopped', async () => {
     const aws = new AwsTwin(NEW);
     await deploy(aws);
-    expect(aws.done).toEqual([...keptIn, 'switch, mapping enabled']);
+    expect(aws.done).toEqual([...keptIn, 'switch, mapping enabled', MIGRATE]);
   });
 
   it('goes on at its limit, and says what the kept bundles have to finish', async () => {
@@ -119,12 +122,88 @@ describe('a deployment', () => {
     );
   });
 
+  it('leaves dispatch stopped where the new build is there and its tables are not; the next one brings it to its end', async () => {
+    const aws = new AwsTwin(OLD);
+    aws.tables = () => {
+      throw new Error('the database cannot be reached');
+    };
+    const { thrown, lines } = await deploy(aws);
+    expect(thrown).toMatchObject({ message: 'the database cannot be reached' });
+    expect(aws.mapping).toBe('disabled');
+    expect(aws.done.at(-1)).toBe(MIGRATE);
+    expect(lines.at(-1)).toContain('dispatch is still stopped, and orders wait');
+
+    aws.done.length = 0;
+    aws.tables = () => ({ schema: 'sluice', from: 1, to: 2, steps: ['a column'] });
+    const again = await deploy(aws);
+    expect(again.lines).toContain('the tables went from version 1 to 2: a column');
+    expect(aws.done).toEqual([...keptIn, 'switch, mapping disabled', MIGRATE, TAKE_OVER, 'enable uuid']);
+    expect(aws.mapping).toBe('enabled');
+  });
+
+  it('stopped after the tables are made orders the take-over and lets dispatch go on all the same', async () => {
+    const aws = new AwsTwin(OLD);
+    const stop = new AbortController();
+    aws.tables = () => {
+      stop.abort(new Error('Ctrl-C'));
+      return { schema: null };
+    };
+    await deploy(aws, { signal: stop.signal });
+    expect(aws.done.slice(-2)).toEqual([TAKE_OVER, 'enable uuid']);
+    expect(aws.mapping).toBe('enabled');
+  });
+
   it('refuses a stack of that name that is none of a pipeline, and touches nothing', async () => {
     const aws = new AwsTwin(OLD);
-    aws.outputs = async () => ({ Website: 'https://example.com' }) as never;
+    aws.outputs = async () => ({ Website: 'https://example.com' });
     const { thrown } = await deploy(aws);
     expect(thrown).toMatchObject({ code: 'E_DEPLOY' });
     expect(aws.done).toEqual([]);
+  });
+});
+
+describe('the tables', () => {
+  const database = { SluiceDatabaseCluster: 'cluster', SluiceDatabaseSecret: 'secret' };
+  const denied = {
+    denied: 'db refuses: PAM authentication failed for user "sluice"; run `sluice migrate …`',
+  };
+
+  it('of a database that does not know the functions yet are made once it does', async () => {
+    const aws = new AwsTwin(null);
+    aws.database = database;
+    aws.tables = () =>
+      aws.done.some((line) => line.includes('GRANT CREATE'))
+        ? { schema: 'sluice', from: 0, to: 1, steps: ['tables'] }
+        : denied;
+    const { outcome, lines } = await deploy(aws);
+    expect(outcome).toMatchObject({ first: true });
+    expect(aws.done.slice(1 + keptIn.length)).toEqual([
+      MIGRATE,
+      expect.stringMatching(/^sql cluster secret sluice: .*CREATE USER sluice/),
+      'sql cluster secret sluice: GRANT rds_iam TO sluice',
+      'sql cluster secret sluice: GRANT CREATE ON DATABASE sluice TO sluice',
+      MIGRATE,
+    ]);
+    expect(lines).toContain('the tables went from version 0 to 1: tables');
+  });
+
+  it.each([
+    ['somebody else’s', {}],
+    ['the foundation’s, in vain', database],
+  ])('of a database that refuses (%s) are a clear error that says what to do', async (_whose, outputs) => {
+    const aws = new AwsTwin(null);
+    aws.database = outputs;
+    aws.tables = () => denied;
+    const { thrown } = await deploy(aws);
+    expect(thrown).toMatchObject({ code: 'E_ACCESS_DENIED', message: denied.denied });
+    expect(aws.done.filter((line) => line.startsWith('sql'))).toHaveLength(outputs === database ? 3 : 0);
+  });
+
+  it('are none where results lie in S3', async () => {
+    const aws = new AwsTwin(null);
+    aws.tables = () => ({ schema: null });
+    const { lines } = await deploy(aws);
+    expect(lines.filter((line) => line.includes('tables'))).toEqual([]);
   });
 });
 

@@ -4,20 +4,20 @@ import path from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openSqliteResultStore } from '../../../src/adapters/local/sqlite/result-store.ts';
-import { RESULTS_FILE } from '../../../src/adapters/local/module.ts';
-import { mergeStates } from '../../../src/application/measures/state.ts';
 import { readResults } from '../../../src/application/results/read-results.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import { reconcileObject } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import type { WireFault } from '../../../src/testing/lambda/index.ts';
 import lanePerformance from '../../../examples/lane-performance.ts';
-import { repository, Scratch } from '../../cli/harness.ts';
+import { repository } from '../../cli/harness.ts';
+import { killNowAndThen } from '../stack/kills.ts';
+import { localOutcome, outcomeOf } from '../stack/outcome.ts';
 import { openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 
 const FLIGHTS = path.join(repository, 'node_modules/vega-datasets/data/flights-3m.parquet');
+const PIPELINE = path.join(repository, 'examples/lane-performance.ts');
 const GENERATION = 'lane-performance@1';
 const never = new AbortController().signal;
 
@@ -46,7 +46,7 @@ describe('3,000,000 flights through the functions, while calls fail and function
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'sluice-flights-'));
     const build = path.join(folder, 'build');
-    await buildPipeline(path.join(repository, 'examples/lane-performance.ts'), build);
+    await buildPipeline(PIPELINE, build);
     stack = await startStack({ build, faults, seed: 42, concurrency: 2, memoryMb: 1_024 });
     store = await openResults(stack.peers.postgres.url);
   });
@@ -62,7 +62,8 @@ describe('3,000,000 flights through the functions, while calls fail and function
     { timeout: 400_000 },
     async () => {
       const key = 'flights/yyyy=2001/flights 3m+é.parquet';
-      await stack.put(key, await readFile(FLIGHTS));
+      const flights = await readFile(FLIGHTS);
+      await stack.put(key, flights);
       // As EventBridge tells of it.
       await stack.peers.sqs.send(
         new SendMessageCommand({
@@ -75,28 +76,18 @@ describe('3,000,000 flights through the functions, while calls fail and function
           }),
         }),
       );
-      const kills = killNowAndThen(stack, 12);
+      const { transform, analyze } = stack.functions;
+      const kills = killNowAndThen([transform, analyze], { everyMs: 1_500, atMost: 12 });
       await stack.twin.idle(AbortSignal.timeout(300_000));
-      const killed = await kills.stop();
-      expect(killed).toBeGreaterThan(3);
+      expect(kills.stop()).toBeGreaterThan(3);
       for (const proxy of stack.peers.proxies) expect(proxy.struck.length).toBeGreaterThan(0);
 
       const objects = await Array.fromAsync(store.objects({ generation: GENERATION }, never));
       expect(objects).toMatchObject([{ complete: true, rows: 3_000_000, failed: 0 }]);
       for (const object of objects) expect(reconcileObject(object).balances).toBe(true);
 
-      await using scratch = await Scratch.make();
-      const local = await scratch.run(path.join(repository, 'examples/lane-performance.ts'), FLIGHTS);
-      expect(local.code).toBe(0);
-      const here = await openSqliteResultStore(scratch.path(`sluice-out/${RESULTS_FILE}`), { mergeStates });
-      try {
-        expect(await statesOf(store)).toEqual(await statesOf(here));
-        expect((await Array.fromAsync(store.flags(GENERATION, never))).map(({ finding }) => finding)).toEqual(
-          (await Array.fromAsync(here.flags(GENERATION, never))).map(({ finding }) => finding),
-        );
-      } finally {
-        await here.close();
-      }
+      const local = await localOutcome(PIPELINE, GENERATION, { 'flights.parquet': flights });
+      expect(await outcomeOf(store, GENERATION)).toEqual(local);
 
       const { measures } = lanePerformance.analyze;
       const lanes: Record<string, unknown> = {};
@@ -114,13 +105,6 @@ describe('3,000,000 flights through the functions, while calls fail and function
   );
 });
 
-async function statesOf(store: ResultStore): Promise<Readonly<Record<string, string>>> {
-  const states: Record<string, string> = {};
-  for await (const { group, state } of store.groups(GENERATION, never))
-    states[group] = Buffer.from(state).toString('base64');
-  return states;
-}
-
 async function lanesOfDuckDb(): Promise<Readonly<Record<string, unknown>>> {
   const duck = await (await DuckDBInstance.create(':memory:', { threads: '2' })).connect();
   try {
@@ -133,20 +117,4 @@ async function lanesOfDuckDb(): Promise<Readonly<Record<string, unknown>>> {
   } finally {
     duck.closeSync();
   }
-}
-
-/** Kills functions in turn while they work, at most so many times. */
-function killNowAndThen({ functions }: Stack, atMost: number) {
-  let killed = 0;
-  const victims = [functions.transform, functions.analyze];
-  const timer = setInterval(() => {
-    if (killed >= atMost) return;
-    void victims[killed % victims.length]?.kill().then((hit) => (killed += hit ? 1 : 0));
-  }, 1_500);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      return killed;
-    },
-  };
 }

@@ -11,40 +11,17 @@ import { repository } from '../../cli/harness.ts';
 import { openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 import pipeline from './pipelines/mischief.ts';
+import { csvOf, lanesOf, shipments, type Shipment } from './shipments.ts';
 
 const GENERATION = 'mischief@1';
 const never = new AbortController().signal;
-const LANES = 17;
-
-interface Shipment {
-  readonly id: number;
-  readonly lane: string;
-  readonly value: number;
-}
-
-const shipments = (from: number, to: number): readonly Shipment[] =>
-  Array.from({ length: to - from }, (_, at) => ({
-    id: from + at,
-    lane: `lane-${(from + at) % LANES}`,
-    value: ((from + at) % 1_000) / 8,
-  }));
-
-function expected(rows: readonly Shipment[]): Record<string, { messages: number; value: number }> {
-  const lanes: Record<string, { messages: number; value: number }> = {};
-  for (const { lane, value } of rows) {
-    const of = (lanes[lane] ??= { messages: 0, value: 0 });
-    of.messages++;
-    of.value += value;
-  }
-  return lanes;
-}
-
 const fails = ({ id }: Shipment) => id % 500 === 7;
 
 describe('a pipeline that hangs, eats all memory and ends its process', () => {
   let folder: string;
   let stack: Stack;
   let store: ResultStore;
+  const log: string[] = [];
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'sluice-mischief-'));
@@ -56,6 +33,7 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
       memoryMb: 256,
       timeoutMs: 5_000,
       environment: { MISCHIEF: path.join(folder, 'marks') },
+      log: ({ line }) => void log.push(line),
     });
     store = await openResults(stack.peers.postgres.url);
   });
@@ -84,8 +62,7 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
     { timeout: 240_000 },
     async () => {
       const rows = shipments(0, 10_000);
-      const csv = `id,lane,value\n${rows.map(({ id, lane, value }) => `${id},${lane},${value}\n`).join('')}`;
-      await stack.put('shipments.csv', Buffer.from(csv));
+      await stack.put('shipments.csv', Buffer.from(csvOf(rows)));
       await stack.twin.invoke('dispatch', { objects: [`s3://${LAKE_BUCKET}/shipments.csv`] });
       await stack.twin.idle(AbortSignal.timeout(180_000));
 
@@ -95,7 +72,7 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
       const [object] = await Array.fromAsync(store.objects({ generation: GENERATION }, never));
       expect(object).toMatchObject({ complete: true, rows: rows.length, failed: rows.filter(fails).length });
       expect(reconcileObject(object!).balances).toBe(true);
-      expect(await lanes()).toEqual(expected(rows.filter((row) => !fails(row))));
+      expect(await lanes()).toEqual(lanesOf(rows.filter((row) => !fails(row))));
 
       const { wouldRedrive } = (await stack.twin.invoke('reprocess', {
         code: 'E_NOT_TODAY',
@@ -108,20 +85,36 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
       expect(await Array.fromAsync(store.failures({ id: wouldRedrive[0]! }, never))).toMatchObject([
         { state: 'open', attempts: 2 },
       ]);
+
+      // What nobody awaits fails the invocation that it belongs to, says where it is from, and ends no process.
+      await writeFile(path.join(folder, 'marks/forgetful'), '');
+      const { coldStarts } = stack.functions.reprocess.counts;
+      await expect(stack.twin.invoke('reprocess', { id: wouldRedrive[1] })).rejects.toThrow(
+        'a promise that nobody awaits was rejected: nobody waits for this',
+      );
+      await rm(path.join(folder, 'marks/forgetful'));
+      expect(log.find((line) => line.includes('"code":"E_NOT_AWAITED"'))).toMatch(
+        /"origin":"Error: nobody waits for this\\n {4}at [^"]*mischief\.ts:\d+/,
+      );
+      expect(stack.functions.reprocess.counts).toMatchObject({ coldStarts, exits: 0 });
+
       await writeFile(path.join(folder, 'marks/mended'), '');
-      await stack.twin.invoke('reprocess', { code: 'E_NOT_TODAY', rate: 500 });
+      const begunAt = performance.now();
+      const selected = { code: 'E_NOT_TODAY', object: 'shipments.csv', rate: rows.filter(fails).length / 2 };
+      while (((await stack.twin.invoke('reprocess', selected)) as { readonly more: boolean }).more);
+      expect(performance.now() - begunAt).toBeGreaterThan(1_000);
       await stack.twin.idle(AbortSignal.timeout(60_000));
-      expect(await lanes()).toEqual(expected(rows));
+      expect(await lanes()).toEqual(lanesOf(rows));
       expect(await store.countOpenFailures({ generation: GENERATION }, never)).toEqual({});
       // Twice is harmless.
       await stack.twin.invoke('reprocess', { code: 'E_NOT_TODAY' });
       await stack.twin.idle(AbortSignal.timeout(60_000));
-      expect(await lanes()).toEqual(expected(rows));
+      expect(await lanes()).toEqual(lanesOf(rows));
 
       const more = shipments(20_000, 20_300);
       for (const batch of [more, more.toReversed()]) await send(stack, batch);
       await stack.twin.idle(AbortSignal.timeout(60_000));
-      expect(await lanes()).toEqual(expected([...rows, ...more]));
+      expect(await lanes()).toEqual(lanesOf([...rows, ...more]));
       const [source] = await store.keyedSources(GENERATION, never);
       expect(source).toMatchObject({ rows: more.length, applied: more.length });
       expect(reconcileKeyed(source!).balances).toBe(true);
@@ -135,7 +128,7 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
       await stack.twin.idle(AbortSignal.timeout(60_000));
       const [asked] = await Array.fromAsync(store.objects({ generation: reply.generation }, never));
       expect(asked).toMatchObject({ complete: true, transformed: 100 });
-      expect(await lanes()).toEqual(expected([...rows, ...more]));
+      expect(await lanes()).toEqual(lanesOf([...rows, ...more]));
     },
   );
 });

@@ -78,7 +78,7 @@ test('answers with what the handler returns, and tells it of itself', async () =
 });
 
 test('two invocations use one environment; its state stays', async () => {
-  const { deployed, log } = await functionOf(
+  const { deployed, log, lines } = await functionOf(
     `let calls = 0; export const handler = async () => ({ calls: ++calls, pid: process.pid });`,
   );
   const first = (await deployed.invoke({})) as { calls: number; pid: number };
@@ -86,6 +86,9 @@ test('two invocations use one environment; its state stays', async () => {
   expect(second).toEqual({ calls: 2, pid: first.pid });
   expect(deployed.counts).toMatchObject({ invocations: 2, coldStarts: 1, errors: 0 });
   expect(new Set(log.map(({ environment }) => environment)).size).toBe(1);
+  // What ends afterwards has failed neither of them.
+  await deployed.stop();
+  expect(lines()).not.toContain('Runtime.ExitError');
 });
 
 test('several at once have environments of their own; one more is throttled', async () => {

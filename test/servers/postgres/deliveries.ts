@@ -30,6 +30,7 @@ const objects = Array.from({ length: OBJECTS }, (_, i) => ({
   size: 1,
 }));
 const ref = { generation: GENERATION, run: 'r', build: 'A', at: 1 } as const;
+const reach = { reach: null, killed: [] } as const;
 
 function effectsOf(place: number, failures: readonly Failure[], flags: readonly Flag[]): Effects {
   // Every frame has every group, and each of them in another order.
@@ -81,7 +82,16 @@ export function firstDeliveries(): Delivery[] {
         for (let number = 0; number < FRAMES; number++) {
           const coordinate = 1_000 * section + 10 * partition + number;
           const place = 1_000 * o + coordinate;
-          const frame = { ...ref, object, epoch: 1, section, partition, number, digest: `${place}` };
+          const frame = {
+            ...ref,
+            ...reach,
+            object,
+            epoch: 1,
+            section,
+            partition,
+            number,
+            digest: `${place}`,
+          };
           const position = { kind: 'row', object, coordinate, output: 0 } as const;
           const effects = effectsOf(
             place,
@@ -106,7 +116,10 @@ export function firstDeliveries(): Delivery[] {
         messages,
       };
       deliveries.push((store) =>
-        store.applySectionRecord({ ...ref, object, epoch: 1, record, digest: `${section}` }, signal),
+        store.applySectionRecord(
+          { ...ref, ...reach, object, epoch: 1, record, digest: `${section}` },
+          signal,
+        ),
       );
     }
     deliveries.push(planAll);

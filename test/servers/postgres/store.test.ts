@@ -169,6 +169,43 @@ describe('what other tools read', () => {
   });
 });
 
+describe('two tries of a section, of which one has a verdict on a row', () => {
+  const SECTIONS = 30;
+  const nothing = { groups: [], flags: [], failures: [], applied: 0 };
+  const base = { generation: lanes.id, run: 'r', build: 'A', object, epoch: 1, at: 1 };
+
+  it('never both count past the row, however their frames race', async () => {
+    const request = { run: 'r', generation: lanes.id, build: 'A' };
+    await store.plan(request, [{ object, lastSection: SECTIONS - 1 }], signal);
+    const stores = await Promise.all(Array.from({ length: 6 }, () => open()));
+    const outcomes = new Set<string>();
+    for (let section = 0; section < SECTIONS; section++) {
+      const frames = [50, 100, 150, null].flatMap((reach, number) => {
+        const isPast = reach === null || reach >= 100;
+        const of = { ...base, section, partition: 0, number, reach };
+        const killed = { ...of, killed: isPast ? [100] : [], digest: isPast ? 'killed' : 'early' };
+        return [{ ...of, killed: [], digest: isPast ? 'alive' : 'early' }, killed];
+      });
+      const racing = frames
+        .map((frame, i) => ({ frame, rank: (i * 37 + section * 11) % 13 }))
+        .sort((a, b) => a.rank - b.rank);
+      const answers = await Promise.all(
+        racing.map(({ frame }, i) => stores[i % stores.length]!.applyFrame(frame, nothing, signal)),
+      );
+      for (const answer of answers) outcomes.add(answer);
+    }
+    const rows = await readRows(tool, 'SELECT section, digest FROM sluice.frames ORDER BY section, number');
+    const bySection = Map.groupBy(rows, (row) => row['section']);
+    const worlds = [...bySection.values()].map((of) => of.map((row) => row['digest']).join(' '));
+    expect(worlds).toHaveLength(SECTIONS);
+    for (const world of worlds)
+      expect(['early alive alive alive', 'early killed killed killed']).toContain(world);
+    expect(new Set(worlds).size).toBe(2);
+    expect([...outcomes].sort()).toEqual(['applied', 'duplicate', 'not-deterministic', 'stale']);
+    await Promise.all(stores.map((one) => one.close()));
+  });
+});
+
 describe('waiting', () => {
   const frame = {
     generation: lanes.id,
@@ -181,6 +218,8 @@ describe('waiting', () => {
     number: 0,
     digest: 'd',
     at: 1,
+    reach: null,
+    killed: [],
   };
   const effects = { groups: [], flags: [], failures: [], applied: 0 };
 

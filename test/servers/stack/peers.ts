@@ -7,10 +7,9 @@ import {
   type QueueAttributeName,
 } from '@aws-sdk/client-sqs';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { startFauxqs } from 'fauxqs';
 import { startFaultProxy, type FaultProxy, type WireFault } from '../../../src/testing/lambda/index.ts';
 import { KinesisTwin } from '../../adapters/aws/kinesis-twin.ts';
-import { credentials, region } from '../../adapters/aws/s3-twin.ts';
+import { credentials, region, startS3Twin, type S3Twin } from '../../adapters/aws/s3-twin.ts';
 import { startPostgres, type PostgresServer } from '../postgres-server.ts';
 import { startRedis, type RedisServer } from '../redis-server.ts';
 
@@ -26,6 +25,10 @@ export interface Peers {
   readonly sqs: SQSClient;
   readonly kinesis: KinesisClient;
   readonly s3: S3Client;
+  /** What S3 and SQS are asked of. */
+  readonly fauxqs: S3Twin;
+  /** What Kinesis is asked of. */
+  readonly kinesalite: KinesisTwin;
   readonly redis: RedisServer;
   readonly postgres: PostgresServer;
   readonly queues: Readonly<Record<QueueName, string>>;
@@ -44,6 +47,8 @@ export const LAKE_BUCKET = 'lake';
 export const STATE_BUCKET = 'state';
 /** What the stream's mapping gives up. */
 export const UNDELIVERED_BUCKET = 'undelivered';
+/** Of pipelines that keep their results in S3. */
+export const RESULTS_BUCKET = 'results';
 export const STREAM = 'frames';
 
 /** A task that failed comes back after so long, in seconds. AWS: six times the function's time. */
@@ -60,30 +65,31 @@ export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOpti
     return started;
   };
   try {
-    const fauxqs = keep(await startFauxqs({ port: 0, logger: false }));
-    const stream = keep(await KinesisTwin.start());
+    const fauxqs = keep(await startS3Twin());
+    const kinesalite = keep(await KinesisTwin.start());
     const redis = keep(await startRedis());
     const postgres = keep(await startPostgres());
-    const fauxqsUrl = `http://127.0.0.1:${fauxqs.port}`;
     const proxyOf = async (upstream: string) => keep(await startFaultProxy({ upstream, faults, seed }));
-    const fauxqsProxy = await proxyOf(fauxqsUrl);
-    const kinesisProxy = await proxyOf(stream.url);
+    const fauxqsProxy = await proxyOf(fauxqs.url);
+    const kinesisProxy = await proxyOf(kinesalite.url);
     const shared = { region, credentials };
-    const sqs = new SQSClient({ ...shared, endpoint: fauxqsUrl });
+    const sqs = new SQSClient({ ...shared, endpoint: fauxqs.url });
     const kinesis = new KinesisClient({
       ...shared,
-      endpoint: stream.url,
+      endpoint: kinesalite.url,
       requestHandler: new NodeHttpHandler(),
     });
     const s3 = new S3Client({
       ...shared,
-      endpoint: fauxqsUrl,
+      endpoint: fauxqs.url,
       forcePathStyle: true,
       requestChecksumCalculation: 'WHEN_REQUIRED',
     });
     stops.push(async () => [sqs, kinesis, s3].forEach((client) => client.destroy()));
-    for (const bucket of [LAKE_BUCKET, STATE_BUCKET, UNDELIVERED_BUCKET]) fauxqs.createBucket(bucket);
-    await stream.createStream(STREAM, shards);
+    for (const bucket of [LAKE_BUCKET, STATE_BUCKET, UNDELIVERED_BUCKET]) fauxqs.server.createBucket(bucket);
+    // Nobody puts an object into it in parts, so that it can be listed as S3 lists.
+    fauxqs.newBucket(RESULTS_BUCKET);
+    await kinesalite.createStream(STREAM, shards);
     const tasks = await createQueueWithDeadLetters(sqs, 'tasks');
     const dispatch = await createQueueWithDeadLetters(sqs, 'dispatch');
     const queues = {
@@ -96,6 +102,8 @@ export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOpti
       sqs,
       kinesis,
       s3,
+      fauxqs,
+      kinesalite,
       redis,
       postgres,
       queues,

@@ -14,7 +14,13 @@ import {
   type BuildManifest,
   type FunctionName,
 } from '../../../src/entrypoints/cli/build/manifest.ts';
-import { LambdaTwin, ProcessFunction, type FunctionLog } from '../../../src/testing/lambda/index.ts';
+import {
+  LambdaTwin,
+  ProcessFunction,
+  type FunctionLog,
+  type StreamMappingTwin,
+  type Switch,
+} from '../../../src/testing/lambda/index.ts';
 import { runtimeClient } from '../lambda/runtime-client.ts';
 import {
   LAKE_BUCKET,
@@ -28,6 +34,14 @@ import {
 
 export { LAKE_BUCKET } from './peers.ts';
 
+/** What the stream's mapping does with a batch that fails. */
+export interface GivingUp {
+  readonly maximumRetryAttempts: number;
+  readonly bisectBatchOnFunctionError: boolean;
+  /** `s3`: the bucket of what is not delivered; `sqs`: the queue of failures. */
+  readonly to: 's3' | 'sqs';
+}
+
 export interface StackOptions extends PeerOptions {
   /** What `sluice build` wrote. */
   readonly build: string;
@@ -36,6 +50,8 @@ export interface StackOptions extends PeerOptions {
   readonly memoryMb?: number;
   readonly timeoutMs?: number;
   readonly log?: FunctionLog;
+  /** Default: after 100 retries, batches are split, what is left goes to S3. */
+  readonly givingUp?: GivingUp;
   /** More of the functions' environment. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -46,10 +62,22 @@ export interface Stack {
   readonly twin: LambdaTwin;
   readonly functions: Readonly<Record<FunctionName, ProcessFunction>>;
   readonly manifest: BuildManifest;
+  /** Of the stream to analyze. */
+  readonly stream: StreamMappingTwin & Switch;
+  /** Maps the stream to analyze once more, from its oldest record on; the other mapping has to be disabled. */
+  mapStream(): StreamMappingTwin & Switch;
+  /** Maps the queue of failures to reprocess: as on AWS, nobody reads it until somebody wants it. */
+  mapFailures(): Switch;
   /** Puts an object into the lake, and tells nobody. */
   put(key: string, body: Uint8Array): Promise<void>;
   stop(): Promise<void>;
 }
+
+const defaultGivingUp: GivingUp = {
+  maximumRetryAttempts: 100,
+  bisectBatchOnFunctionError: true,
+  to: 's3',
+};
 
 /** fauxqs takes no larger body. */
 const PART_BYTES = 6 * 1024 * 1024;
@@ -93,20 +121,27 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       maximumConcurrency: options.concurrency ?? 2,
     });
     twin.mapQueue('transform', { ...queue, queueUrl: queues.messages, batchSize: 100, batchWindowMs: 1_000 });
-    twin.mapStream('analyze', {
-      kinesis,
-      streamName: STREAM,
-      reportBatchItemFailures: true,
-      bisectBatchOnFunctionError: true,
-      batchSize: 20,
-      maximumRetryAttempts: 100,
-      onFailure: { kind: 's3', s3: peers.s3, bucket: UNDELIVERED_BUCKET },
-    });
+    const { to, ...givingUp } = options.givingUp ?? defaultGivingUp;
+    const mapStream = () =>
+      twin.mapStream('analyze', {
+        kinesis,
+        streamName: STREAM,
+        reportBatchItemFailures: true,
+        batchSize: 20,
+        ...givingUp,
+        onFailure:
+          to === 's3'
+            ? { kind: to, s3: peers.s3, bucket: UNDELIVERED_BUCKET }
+            : { kind: to, sqs, queueUrl: queues.failures },
+      });
     return {
       peers,
       twin,
       functions,
       manifest,
+      stream: mapStream(),
+      mapStream,
+      mapFailures: () => twin.mapQueue('reprocess', { ...queue, queueUrl: queues.failures, batchSize: 10 }),
       put: (key, body) => putObject(peers, key, body),
       stop,
     };

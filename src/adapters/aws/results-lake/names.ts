@@ -13,6 +13,7 @@ import type { LakeObject, ObjectName } from '../../../domain/lake-object.ts';
  *       sections/<object>/<binding>/                        of one version, build and epoch
  *         s=<section>/p=<partition>-n=<number>.jsonl.gz     a frame
  *         s=<section>/record.jsonl.gz                       the section record
+ *         s=<section>/…-k=<digest>.jsonl.gz                 both, of a try that had verdicts on rows
  *         end.jsonl.gz                                      which section is the last, where only reading told
  *         merged.jsonl.gz, complete.jsonl.gz                of an object that is complete: all its frames in one, its totals
  *       failures/<failure>/state.jsonl.gz
@@ -98,12 +99,21 @@ export function sectionFolder(section: number): string {
   return `s=${padded(section, 10)}/`;
 }
 
-export function recordName(section: number): string {
-  return `${sectionFolder(section)}record.jsonl.gz`;
+export function recordName(section: number, verdicts = ''): string {
+  return `${sectionFolder(section)}record${verdicts}.jsonl.gz`;
 }
 
-export function frameName({ section, partition, number }: FramePlace): string {
-  return `${sectionFolder(section)}p=${padded(partition, 6)}-n=${padded(number, 10)}.jsonl.gz`;
+export function frameName({ section, partition, number, verdicts }: FramePlace): string {
+  return `${sectionFolder(section)}p=${padded(partition, 6)}-n=${padded(number, 10)}${verdicts}.jsonl.gz`;
+}
+
+/** Part of a name: tries that had other verdicts lie side by side. Empty where there is none. */
+export function verdictsPart(killed: readonly number[]): string {
+  return killed.length === 0 ? '' : `-k=${digestOf(...killed).slice(0, 16)}`;
+}
+
+export function hasVerdicts(name: string): boolean {
+  return /-k=[^/]*$/.test(name);
 }
 
 /** Behind all names of a section. */
@@ -115,14 +125,16 @@ export interface FramePlace {
   readonly section: number;
   readonly partition: number;
   readonly number: number;
+  /** See `verdictsPart`. */
+  readonly verdicts: string;
 }
 
 /** `null` where it names no frame. */
 export function framePlaceOf(name: string): FramePlace | null {
-  const found = /^s=(\d+)\/p=(\d+)-n=(\d+)\.jsonl\.gz$/.exec(name)?.slice(1).map(Number);
-  if (found === undefined) return null;
-  const [section, partition, number] = found as [number, number, number];
-  return { section, partition, number };
+  const found = /^s=(\d+)\/p=(\d+)-n=(\d+)(-k=[0-9a-f]+)?\.jsonl\.gz$/.exec(name);
+  if (found === null) return null;
+  const [section, partition, number] = found.slice(1, 4).map(Number) as [number, number, number];
+  return { section, partition, number, verdicts: found[4] ?? '' };
 }
 
 /** `null` where it names nothing of a section. */

@@ -1,3 +1,4 @@
+import type { ObjectName } from '../../../domain/lake-object.ts';
 import type {
   Counts,
   Flag,
@@ -5,6 +6,7 @@ import type {
   KeyedTotals,
   MergeStates,
   ObjectProgress,
+  ObjectQuery,
 } from '../../../domain/ports/result-store.ts';
 import type { Position } from '../../../domain/position.ts';
 import { type MutableCounts, noCounts, weightOfFailure } from '../../../domain/reconcile.ts';
@@ -54,16 +56,19 @@ export async function* readFlags(state: LakeFolder, signal: AbortSignal): AsyncG
 /** Objects by bucket and key: what is planned of them all is in memory. */
 export async function* readObjects(
   state: LakeFolder,
-  query: { readonly generation: string; readonly run?: string },
+  query: ObjectQuery,
   mergeStates: MergeStates,
   signal: AbortSignal,
 ): AsyncGenerator<ObjectProgress> {
   const members = query.run === undefined ? undefined : await readMembers(state, query.run, signal);
+  const { after } = query;
   const plans: Plan[] = [];
-  for await (const plan of readPlans(state, signal))
-    if (members === undefined || members.has(objectId(plan.object))) plans.push(plan);
+  for await (const plan of readPlans(state, signal)) {
+    if (members !== undefined && !members.has(objectId(plan.object))) continue;
+    if (after === undefined || compareNames(plan.object, after) > 0) plans.push(plan);
+  }
   if (plans.length === 0) return;
-  plans.sort(({ object: a }, { object: b }) => compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key));
+  plans.sort((a, b) => compareNames(a.object, b.object));
   const counts = new Map<string, MutableCounts>();
   for await (const failure of readFailures(state, query.generation, signal)) {
     const id = objectIdOf(failure.record.failure.position);
@@ -78,6 +83,10 @@ export async function* readObjects(
     const failed = counts.get(objectId(object)) ?? noCounts();
     yield { ...failed, ...progress, applied: applied + failed.applied, object, epoch, build };
   }
+}
+
+function compareNames(a: ObjectName, b: ObjectName): number {
+  return compareUtf8(a.bucket, b.bucket) || compareUtf8(a.key, b.key);
 }
 
 async function nothingApplied() {

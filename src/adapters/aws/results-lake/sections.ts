@@ -6,6 +6,8 @@ import {
   isSectionComplete,
   isWithinObject,
   judgeFrame,
+  nothingApplied,
+  type AppliedOfSection,
 } from '../../../domain/applying.ts';
 import type {
   ApplyOutcome,
@@ -16,6 +18,7 @@ import type {
   SectionFrameRef,
   SectionRecordRef,
 } from '../../../domain/ports/result-store.ts';
+import { extendReach, judgeReach, type Reach } from '../../../domain/reach.ts';
 import type { SectionRecord } from '../../../domain/section.ts';
 import { openWith } from './failures.ts';
 import { each, eachOf, type LakeFolder, together } from './folder.ts';
@@ -25,10 +28,12 @@ import {
   frameName,
   framePlaceOf,
   type FramePlace,
+  hasVerdicts,
   recordName,
   sectionFolder,
   sectionOf,
   sectionsFolder,
+  verdictsPart,
 } from './names.ts';
 import { type Plan, readPlan } from './plans.ts';
 
@@ -36,7 +41,7 @@ const END = 'end.jsonl.gz';
 const COMPLETE = 'complete.jsonl.gz';
 const MERGED = 'merged.jsonl.gz';
 
-interface FrameHead {
+interface FrameHead extends Reach {
   readonly run: string;
   readonly build: string;
   readonly digest: string;
@@ -45,7 +50,7 @@ interface FrameHead {
   readonly applied: number;
 }
 
-interface RecordHead {
+interface RecordHead extends Reach {
   readonly run: string;
   readonly digest: string;
   readonly record: SectionRecord;
@@ -70,29 +75,67 @@ export async function applyFrame(
   const bound = await boundBy(state, frame, signal);
   if (bound === undefined) return 'stale';
   const { plan, sections, binding } = bound;
-  const name = frameName(frame);
-  const appliedDigest = async (stop: AbortSignal) =>
-    headOf<FrameHead>(await sections.read(name, stop))?.digest;
-  const [applied, record, lastSection] = await together(
+  const name = frameName({ ...frame, verdicts: verdictsPart(frame.killed) });
+  const [{ applied, record }, lastSection] = await together(
     signal,
-    appliedDigest,
-    (stop) => readRecord(sections, frame.section, stop),
+    (stop) => findApplied(sections, frame, name, stop),
     (stop) => lastSectionOf(plan, sections, stop),
   );
-  const outcome = judgeFrame(binding, false, applied, frame);
+  const outcome = judgeFrame(binding, applied, frame);
   if (outcome === 'duplicate') return outcome;
   const isExpected =
-    isFrameCounted(record?.record.frames, frame.partition, frame.number) &&
+    isFrameCounted(record?.frames, frame.partition, frame.number) &&
     isWithinObject(frame.section, lastSection);
   if (outcome !== 'applied' || !isExpected)
-    return (await isDone(sections, frame.section, lastSection, signal)) ? 'duplicate' : 'not-deterministic';
+    return refusal(outcome, await isDone(sections, frame.section, lastSection, signal));
 
-  const { run, build, digest, at } = frame;
-  const head: FrameHead = { run, build, digest, at, applied: effects.applied };
+  const { run, build, digest, at, reach, killed } = frame;
+  const head: FrameHead = { run, build, digest, at, reach, killed, applied: effects.applied };
   const lines = [head, ...effectLines(effects, mergeStates)];
   await openWith(state, effects.failures, frame, `${sectionsFolder(plan)}${name}`, signal);
   if (await sections.create(name, lines, signal)) return 'applied';
-  return judgeFrame(binding, false, await appliedDigest(signal), frame);
+  return judgeFrame(binding, await appliedUnder(sections, name, signal), frame);
+}
+
+/** What is complete needs nothing more, whatever else there is to say of what comes. */
+function refusal(outcome: ApplyOutcome, isComplete: boolean): ApplyOutcome {
+  if (isComplete) return 'duplicate';
+  return outcome === 'stale' ? 'stale' : 'not-deterministic';
+}
+
+/**
+ * What a frame is held against. One without a verdict is taken as it comes: whether it is from before a verdict that was adopted is found when
+ * it is read. One with verdicts is rare enough to look at the whole section.
+ */
+async function findApplied(
+  sections: LakeFolder,
+  frame: SectionFrameRef,
+  name: string,
+  signal: AbortSignal,
+): Promise<{ readonly applied: AppliedOfSection; readonly record: SectionRecord | undefined }> {
+  const { section, partition, number } = frame;
+  if (frame.killed.length === 0) {
+    const [applied, record] = await together(
+      signal,
+      (stop) => appliedUnder(sections, name, stop),
+      (stop) => readRecord(sections, recordName(section), stop),
+    );
+    return { applied, record: record?.record };
+  }
+  const names = await sections.names(sectionFolder(section), signal);
+  const { counting, reach } = await findAgreeing(sections, names, signal);
+  const same = counting.find(({ place }) => place?.partition === partition && place.number === number);
+  const recorded = counting.find(({ place }) => place === null)?.head as RecordHead | undefined;
+  return { applied: { complete: false, digest: same?.head.digest, reach }, record: recorded?.record };
+}
+
+async function appliedUnder(
+  sections: LakeFolder,
+  name: string,
+  signal: AbortSignal,
+): Promise<AppliedOfSection> {
+  const digest = headOf<FrameHead | RecordHead>(await sections.read(name, signal))?.digest;
+  return { ...nothingApplied, digest };
 }
 
 export async function applySectionRecord(
@@ -103,32 +146,35 @@ export async function applySectionRecord(
   const bound = await boundBy(state, frame, signal);
   if (bound === undefined) return 'stale';
   const { plan, sections, binding } = bound;
-  const { record, digest, run } = frame;
-  const appliedDigest = async (stop: AbortSignal) =>
-    (await readRecord(sections, record.section, stop))?.digest;
+  const { record, digest, run, reach, killed } = frame;
+  const name = recordName(record.section, verdictsPart(killed));
   const [applied, lastSection, names, beyond] = await together(
     signal,
-    appliedDigest,
+    (stop) => appliedUnder(sections, name, stop),
     (stop) => lastSectionOf(plan, sections, stop),
     (stop) => sections.names(sectionFolder(record.section), stop),
     async (stop) => (record.last ? sections.first(stop, endOfSection(record.section)) : undefined),
   );
-  const outcome = judgeFrame(binding, false, applied, frame);
+  const agreeing =
+    killed.length > 0 || names.some(hasVerdicts)
+      ? await findAgreeing(sections, names, signal)
+      : { counting: names.map((one) => ({ place: framePlaceOf(one) })), reach: undefined };
+  const outcome = judgeFrame(binding, { ...applied, reach: agreeing.reach }, frame);
   if (outcome === 'duplicate') return outcome;
   const furthest = beyond === undefined ? null : sectionOf(beyond);
   const isExpected =
     isEndAgreed(record, lastSection, furthest) &&
-    isRecordOfFrames(record, highestNumbers(names.map(framePlaceOf)));
+    isRecordOfFrames(record, highestNumbers(agreeing.counting.map(({ place }) => place)));
   if (outcome !== 'applied' || !isExpected)
-    return (await isDone(sections, record.section, lastSection, signal)) ? 'duplicate' : 'not-deterministic';
+    return refusal(outcome, await isDone(sections, record.section, lastSection, signal));
 
   if (record.last && lastSection === null && !(await sections.create(END, [record.section], signal))) {
     // Somebody else has just told another end.
     if ((await lastSectionOf(plan, sections, signal)) !== record.section) return 'not-deterministic';
   }
-  const head: RecordHead = { run, digest, record };
-  if (await sections.create(recordName(record.section), [head], signal)) return 'applied';
-  return judgeFrame(binding, false, await appliedDigest(signal), frame);
+  const head: RecordHead = { run, digest, record, reach, killed };
+  if (await sections.create(name, [head], signal)) return 'applied';
+  return judgeFrame(binding, await appliedUnder(sections, name, signal), frame);
 }
 
 /** What is known of the sections of an object before its frames are read. */
@@ -197,7 +243,7 @@ export async function* readSectionEffects(
     yield storedEffects((await sections.read(MERGED, signal)) ?? []);
     return;
   }
-  const places = (await sections.names('s=', signal)).map(framePlaceOf).filter((place) => place !== null);
+  const { frames: places } = await findCounting(sections, signal);
   for await (const { effects } of readFrames(sections, places, signal)) yield effects;
 }
 
@@ -206,7 +252,7 @@ async function boundBy(state: LakeFolder, frame: SectionFrameRef | SectionRecord
   const plan = await readPlan(state, frame.object, signal);
   if (plan === undefined || plan.epoch === 0) return undefined;
   const binding = { version: plan.object.version, build: plan.build, epoch: plan.epoch };
-  if (judgeFrame(binding, false, undefined, frame) === 'stale') return undefined;
+  if (judgeFrame(binding, nothingApplied, frame) === 'stale') return undefined;
   return { plan, binding, sections: state.at(sectionsFolder(plan)) };
 }
 
@@ -222,14 +268,12 @@ async function isDone(
 
 async function lookAt(sections: LakeFolder, plan: Pick<Plan, 'lastSection'>, signal: AbortSignal) {
   const lastSection = await lastSectionOf(plan, sections, signal);
-  const names = await sections.names('s=', signal);
-  const frames = names.map(framePlaceOf).filter((place) => place !== null);
+  const { frames, records: recorded } = await findCounting(sections, signal);
   const bySection = Map.groupBy(frames, ({ section }) => section);
-  const recorded = names.filter((name) => framePlaceOf(name) === null).map(sectionOf) as number[];
   const records = await each(
     recorded,
     signal,
-    async (section, stop) => (await readRecord(sections, section, stop)) as RecordHead,
+    async (name, stop) => (await readRecord(sections, name, stop)) as RecordHead,
   );
   const complete = records
     .map(({ record }) => record)
@@ -241,6 +285,40 @@ async function lookAt(sections: LakeFolder, plan: Pick<Plan, 'lastSection'>, sig
     complete,
     isComplete: isObjectComplete(lastSection, complete.length),
   };
+}
+
+/** Frames of an object, and names of its section records, as far as they count. Names tell, where there are no verdicts. */
+async function findCounting(sections: LakeFolder, signal: AbortSignal) {
+  const bySection = Map.groupBy(await sections.names('s=', signal), sectionOf);
+  const frames: FramePlace[] = [];
+  const records: string[] = [];
+  for (const names of bySection.values()) {
+    const counting = names.some(hasVerdicts)
+      ? (await findAgreeing(sections, names, signal)).counting
+      : names.map((name) => ({ name, place: framePlaceOf(name) }));
+    for (const { name, place } of counting) {
+      if (place === null) records.push(name);
+      else frames.push(place);
+    }
+  }
+  return { frames, records };
+}
+
+/**
+ * What counts of a section in which tries with verdicts and without lie side by side: what agrees with all verdicts. Nobody decides
+ * between two that are written at the same moment, so that whoever reads does, and always the same way.
+ */
+async function findAgreeing(sections: LakeFolder, names: readonly string[], signal: AbortSignal) {
+  const all = await each(names, signal, async (name, stop) => {
+    const head = headOf<FrameHead | RecordHead>(await sections.read(name, stop));
+    return head === undefined ? undefined : { name, place: framePlaceOf(name), head };
+  });
+  // Purged meanwhile, where there is none.
+  const found = all.filter((one) => one !== undefined);
+  const killed = [...new Set(found.flatMap(({ head }) => head.killed))].sort((a, b) => a - b);
+  const counting = found.filter(({ head }) => judgeReach({ reach: null, killed }, head) === 'agrees');
+  const reach = counting.reduce<Reach | undefined>((far, { head }) => extendReach(far, head), undefined);
+  return { counting, reach };
 }
 
 async function* readFrames(sections: LakeFolder, places: readonly FramePlace[], signal: AbortSignal) {
@@ -261,8 +339,8 @@ async function lastSectionOf(
   return lastSection ?? headOf<number>(await sections.read(END, signal)) ?? null;
 }
 
-async function readRecord(sections: LakeFolder, section: number, signal: AbortSignal) {
-  return headOf<RecordHead>(await sections.read(recordName(section), signal));
+async function readRecord(sections: LakeFolder, name: string, signal: AbortSignal) {
+  return headOf<RecordHead>(await sections.read(name, signal));
 }
 
 async function readMark(sections: LakeFolder, signal: AbortSignal) {

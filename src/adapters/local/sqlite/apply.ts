@@ -4,6 +4,7 @@ import {
   isRecordOfFrames,
   isWithinObject,
   judgeFrame,
+  nothingApplied,
 } from '../../../domain/applying.ts';
 import type {
   ApplyOutcome,
@@ -12,11 +13,13 @@ import type {
   SectionFrameRef,
   SectionRecordRef,
 } from '../../../domain/ports/result-store.ts';
+import { extendReach } from '../../../domain/reach.ts';
 import {
   appliedFrames,
   completeSectionIfDone,
   findSection,
   parseExpected,
+  reachOf,
   type SectionRow,
 } from './completion.ts';
 import type { Connection } from './connection.ts';
@@ -50,27 +53,36 @@ function judge(
   appliedDigest: string | null,
   ref: SectionFrameRef | SectionRecordRef,
 ): ApplyOutcome {
-  if (target === undefined) return judgeFrame(undefined, false, undefined, ref);
+  if (target === undefined) return judgeFrame(undefined, nothingApplied, ref);
   const { object, section } = target;
   const { build, epoch } = section ?? object;
   const complete = object.complete === 1 || section?.complete === 1;
-  return judgeFrame({ version: object.version, build, epoch }, complete, appliedDigest ?? undefined, ref);
+  const reach = section === undefined ? undefined : reachOf(section);
+  const applied = { complete, digest: appliedDigest ?? undefined, reach };
+  return judgeFrame({ version: object.version, build, epoch }, applied, ref);
 }
 
-function saveBegun(
+/** Makes the section's row where there is none, and tells how far the section is applied with this. */
+function begin(
   connection: Connection,
   target: Target,
   ref: SectionFrameRef | SectionRecordRef,
   section: number,
-): void {
-  if (target.section !== undefined) return;
-  connection.run(
-    'INSERT INTO sections (object_id, section, epoch, build) VALUES (?, ?, ?, ?)',
-    target.object.id,
-    section,
-    ref.epoch,
-    ref.build,
+): Pick<SectionRow, 'reach' | 'killed'> {
+  if (target.section === undefined) {
+    connection.run(
+      'INSERT INTO sections (object_id, section, epoch, build) VALUES (?, ?, ?, ?)',
+      target.object.id,
+      section,
+      ref.epoch,
+      ref.build,
+    );
+  }
+  const { reach, killed } = extendReach(
+    target.section === undefined ? undefined : reachOf(target.section),
+    ref,
   );
+  return { reach, killed: killed.length === 0 ? null : JSON.stringify(killed) };
 }
 
 export function applyFrame(
@@ -99,7 +111,7 @@ export function applyFrame(
   if (!isFrameCounted(expected, partition, number) || !isWithinObject(section, object.lastSection))
     return 'not-deterministic';
 
-  saveBegun(connection, target, frame, section);
+  const { reach, killed } = begin(connection, target, frame, section);
   connection.run(
     'INSERT INTO frames (object_id, section, "partition", number, digest) VALUES (?, ?, ?, ?, ?)',
     object.id,
@@ -109,7 +121,9 @@ export function applyFrame(
     frame.digest,
   );
   connection.run(
-    'UPDATE sections SET frames = frames + 1 WHERE object_id = ? AND section = ?',
+    'UPDATE sections SET frames = frames + 1, reach = ?, killed = ? WHERE object_id = ? AND section = ?',
+    reach,
+    killed,
     object.id,
     section,
   );
@@ -144,12 +158,15 @@ export function applySectionRecord(connection: Connection, ref: SectionRecordRef
   if (!isRecordOfFrames(record, appliedFrames(connection, object.id, record.section).highest))
     return 'not-deterministic';
 
-  saveBegun(connection, target, ref, record.section);
+  const { reach, killed } = begin(connection, target, ref, record.section);
   connection.run(
-    'UPDATE sections SET record_digest = ?, next = ?, expected_frames = ? WHERE object_id = ? AND section = ?',
+    `UPDATE sections SET record_digest = ?, next = ?, expected_frames = ?, reach = ?, killed = ?
+     WHERE object_id = ? AND section = ?`,
     ref.digest,
     record.next,
     JSON.stringify(record.frames),
+    reach,
+    killed,
     object.id,
     record.section,
   );

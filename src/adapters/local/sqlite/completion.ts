@@ -1,4 +1,5 @@
 import { isObjectComplete, isSectionComplete } from '../../../domain/applying.ts';
+import type { Reach } from '../../../domain/reach.ts';
 import type { SectionRecord } from '../../../domain/section.ts';
 import type { Connection } from './connection.ts';
 
@@ -12,6 +13,10 @@ export interface SectionRow {
   readonly next: number | null;
   /** JSON; `null` until the record comes. */
   readonly expectedFrames: string | null;
+  /** `null`: to the section's end. */
+  readonly reach: number | null;
+  /** JSON; `null` where no row has a verdict. */
+  readonly killed: string | null;
 }
 
 export function findSection(
@@ -20,11 +25,17 @@ export function findSection(
   section: number,
 ): SectionRow | undefined {
   return connection.get<SectionRow>(
-    `SELECT epoch, build, complete, frames, record_digest AS recordDigest, next, expected_frames AS expectedFrames
+    `SELECT epoch, build, complete, frames, record_digest AS recordDigest, next, expected_frames AS expectedFrames,
+       reach, killed
      FROM sections WHERE object_id = ? AND section = ?`,
     objectId,
     section,
   );
+}
+
+/** How far a section is applied. */
+export function reachOf({ reach, killed }: Pick<SectionRow, 'reach' | 'killed'>): Reach {
+  return { reach, killed: killed === null ? [] : (JSON.parse(killed) as number[]) };
 }
 
 /** Frames applied of a section, by partition. */

@@ -8,6 +8,7 @@ import type {
   GroupState,
   KeyedTotals,
   ObjectProgress,
+  ObjectQuery,
 } from '../../../domain/ports/result-store.ts';
 import type { Position } from '../../../domain/position.ts';
 import type { Stage } from '../../../domain/failure.ts';
@@ -35,8 +36,7 @@ type ObjectRow = LakeObject &
 
 export async function* readObjects(
   connection: Connection,
-  generation: string,
-  run: string | undefined,
+  { generation, run, after: from = { bucket: '', key: '' } }: ObjectQuery,
   signal: AbortSignal,
 ): AsyncGenerator<ObjectProgress> {
   const ofRun =
@@ -47,7 +47,7 @@ export async function* readObjects(
       complete, frames, ${selectCounts}
     FROM objects WHERE generation_id = ? AND (bucket, key) > (?, ?) ${ofRun} ORDER BY bucket, key LIMIT ${PAGE_ROWS}`;
   const runValues = run === undefined ? [] : [run];
-  let after = { bucket: '', key: '' };
+  let after = from;
   for (;;) {
     signal.throwIfAborted();
     const rows = connection.read(() => {

@@ -19,6 +19,7 @@ import type {
   MergeStates,
   ObjectPlan,
   ObjectProgress,
+  ObjectQuery,
   PlannedObject,
   PlanRequest,
   PublishedGroup,
@@ -196,11 +197,8 @@ class SqliteResultStore implements ResultStore {
     return this.#read(signal, readGenerations);
   }
 
-  objects(
-    query: { readonly generation: string; readonly run?: string },
-    signal: AbortSignal,
-  ): AsyncIterable<ObjectProgress> {
-    return readObjects(this.#connection, query.generation, query.run, signal);
+  objects(query: ObjectQuery, signal: AbortSignal): AsyncIterable<ObjectProgress> {
+    return readObjects(this.#connection, query, signal);
   }
 
   async keyedSources(generation: string, signal: AbortSignal): Promise<readonly KeyedTotals[]> {

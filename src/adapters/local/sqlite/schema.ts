@@ -3,7 +3,7 @@ import { InfrastructureError } from '../../../domain/errors.ts';
 import { declareCounts } from './counts.ts';
 
 /** `PRAGMA user_version` of the files that this code writes. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** `PRAGMA application_id`: "SLUI", so that `file` and this code can tell a results file from any other database. */
 export const APPLICATION_ID = 0x53_4c_55_49;
@@ -163,6 +163,12 @@ CREATE TABLE results (
   findings TEXT NOT NULL,
   PRIMARY KEY (generation, "group")
 ) STRICT;
+`,
+  `
+-- How far all that is applied of the section had been read: the coordinate of a row, NULL for its end (which is what is said of
+-- sections that were begun before); and the rows up to there that a verdict kept from "transform", as JSON, NULL for none.
+ALTER TABLE sections ADD COLUMN reach INTEGER;
+ALTER TABLE sections ADD COLUMN killed TEXT;
 `,
 ];
 

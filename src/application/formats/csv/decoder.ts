@@ -88,7 +88,7 @@ export const csvDecoder: Decoder = {
 
 function csvReader(dialect: CsvDialect, shaper: RowShaper, options: ReadOptions): CsvReader {
   // Without any row there is no header that could lack a column.
-  if (dialect.names.length > 0) shaper.requireColumns(dialect.names);
+  if (dialect.names.length > 0) shaper.requireColumns(dialect.names, true);
   return new CsvReader({
     dialect,
     columns: shaper.neededColumns ?? dialect.names,

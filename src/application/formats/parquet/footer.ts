@@ -16,7 +16,7 @@ const MAGIC = 'PAR1';
 const MAX_FOOTER_BYTES = 64 * 1024 * 1024;
 
 /** More rows in a group than any writer puts there: a footer with more is damaged. */
-const MAX_GROUP_ROWS = 2 ** 40;
+const MAX_GROUP_ROWS = 2 ** 31 - 1;
 
 /** Rows of one row group, by their numbers in the file. */
 export interface StoredGroup {
@@ -67,7 +67,10 @@ export async function openParquet(
       rows += groupRows;
     }
     if (!Number.isSafeInteger(rows)) throw new Error(`${rows} rows`);
-    return { metadata, columns: columnsOf(metadata, declared), groups, rows };
+    const columns = columnsOf(metadata, declared);
+    // Nothing would tell how many rows there are: they would be as many as somebody says, and empty.
+    if (rows > 0 && columns.size === 0) throw new Error(`${rows} rows without a column`);
+    return { metadata, columns, groups, rows };
   } catch (error) {
     throw unreadable(object, `the footer is damaged: ${messageOf(error)}`, error);
   }

@@ -223,6 +223,7 @@ function levelsOfV2(page: StoredPage, { leaf, metadata }: ChunkBytes): Levels {
   if (!isCount(repetitionBytes) || !isCount(definitionBytes) || levelBytes > body.length || size < 0) {
     throw new Error('levels are longer than their page');
   }
+  if (header.num_nulls > header.num_values) throw new Error('more nulls than values');
   const read = (max: number, from: number, to: number) =>
     max === 0 ? undefined : readHybrid(body, from, to, bitWidth(max), page.values);
   const rest = body.subarray(levelBytes);

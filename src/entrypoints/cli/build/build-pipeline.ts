@@ -6,6 +6,7 @@ import { DomainError, InfrastructureError, messageOf } from '../../../domain/err
 import { loadPipeline } from '../load-pipeline.ts';
 import { sluiceVersion } from '../sluice-version.ts';
 import { bundleFunction } from './bundle-function.ts';
+import { licenceTexts, type BundledPackage } from './licence-texts.ts';
 import {
   functionNames,
   MANIFEST_FILE,
@@ -16,8 +17,11 @@ import {
 
 const gzipped = promisify(gzip);
 
+/** Goes with the bundle wherever its folder goes. */
+const LICENCES_FILE = 'licences.txt';
+
 /**
- * Builds the functions of a pipeline into a folder: `<function>/index.mjs` with its source map, and `manifest.json`.
+ * Builds the functions of a pipeline into a folder: `<function>/index.mjs` with its source map and the licences of what is in it, and `manifest.json`.
  *
  * @param file the pipeline file
  * @throws DomainError `E_PIPELINE_INVALID` where the file is no pipeline, or cannot be bundled
@@ -26,10 +30,11 @@ const gzipped = promisify(gzip);
 export async function buildPipeline(file: string, outFolder: string): Promise<BuildManifest> {
   const { pipeline, build, path: pipelineFile } = await loadPipeline(file);
   const functions: Partial<Record<FunctionName, BuiltFunction>> = {};
+  const licences: Partial<Record<FunctionName, string>> = {};
   for (const name of functionNames) {
     const outFile = path.join(outFolder, name, 'index.mjs');
     const source = { name, pipeline: pipelineFile, build, format: pipeline.source.format };
-    let packages: readonly string[];
+    let packages: readonly BundledPackage[];
     try {
       packages = await bundleFunction(source, path.resolve(outFile));
     } catch (thrown) {
@@ -38,13 +43,14 @@ export async function buildPipeline(file: string, outFolder: string): Promise<Bu
         cause: thrown,
       });
     }
+    licences[name] = await licenceTexts(packages);
     const bundle = await readFile(outFile);
     functions[name] = {
       file: `${name}/index.mjs`,
       handler: 'index.handler',
       bytes: bundle.length,
       gzipBytes: (await gzipped(bundle)).length,
-      packages,
+      packages: [...new Set(packages.map((bundled) => bundled.name))],
     };
   }
   const manifest: BuildManifest = {
@@ -59,6 +65,8 @@ export async function buildPipeline(file: string, outFolder: string): Promise<Bu
   };
   try {
     await mkdir(outFolder, { recursive: true });
+    for (const name of functionNames)
+      await writeFile(path.join(outFolder, name, LICENCES_FILE), licences[name] as string);
     await writeFile(path.join(outFolder, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
   } catch (thrown) {
     throw new InfrastructureError(`${outFolder} cannot be written: ${messageOf(thrown)}`, {

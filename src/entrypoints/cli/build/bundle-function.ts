@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
 import type { Format } from '../../../domain/pipeline.ts';
 import { sluiceEntries } from '../sluice-entries.ts';
+import type { BundledPackage } from './licence-texts.ts';
 import type { FunctionName } from './manifest.ts';
 
 export interface FunctionSource {
@@ -18,7 +20,10 @@ export interface FunctionSource {
  *
  * @returns the installed packages that are part of it
  */
-export async function bundleFunction(source: FunctionSource, outFile: string): Promise<readonly string[]> {
+export async function bundleFunction(
+  source: FunctionSource,
+  outFile: string,
+): Promise<readonly BundledPackage[]> {
   // Only here: no other command needs it, and it is the largest package that Sluice brings.
   const { build } = await import('esbuild');
   const { metafile } = await build({
@@ -33,6 +38,7 @@ export async function bundleFunction(source: FunctionSource, outFile: string): P
     minifyWhitespace: true,
     sourcemap: 'linked',
     sourcesContent: false,
+    // Whole texts lie beside the bundle: see `licenceTexts`.
     legalComments: 'none',
     metafile: true,
     logLevel: 'silent',
@@ -61,8 +67,8 @@ function entryOf({ name, pipeline, build }: FunctionSource): string {
 const runningSluice: Plugin = {
   name: 'running-sluice',
   setup(build) {
-    build.onResolve({ filter: /^sluice(\/|$)/ }, ({ path }) => {
-      const entry = sluiceEntries.get(path);
+    build.onResolve({ filter: /^sluice(\/|$)/ }, ({ path: name }) => {
+      const entry = sluiceEntries.get(name);
       return entry === undefined ? undefined : { path: fileURLToPath(entry) };
     });
   },
@@ -74,8 +80,8 @@ function withoutOtherFormats(format: Format): Plugin {
     name: 'without-other-formats',
     setup(build) {
       if (format === 'parquet') return;
-      build.onResolve({ filter: /\/parquet\/decoder\.(ts|js)$/ }, ({ path }) => ({
-        path,
+      build.onResolve({ filter: /\/parquet\/decoder\.(ts|js)$/ }, (resolving) => ({
+        path: resolving.path,
         namespace: 'left-out',
       }));
       build.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
@@ -85,13 +91,18 @@ function withoutOtherFormats(format: Format): Plugin {
   };
 }
 
-/** From paths as `node_modules/@scope/name/dist/index.js`, the innermost package. */
-function packagesOf(inputs: readonly string[]): string[] {
-  const names = inputs.flatMap((input) => {
-    const at = input.lastIndexOf('node_modules/');
-    if (at < 0) return [];
-    const [first = '', second = ''] = input.slice(at + 'node_modules/'.length).split('/');
-    return [first.startsWith('@') ? `${first}/${second}` : first];
-  });
-  return [...new Set(names)].sort();
+/** From paths as `node_modules/@scope/name/dist/index.js`, which esbuild tells from the folder that it runs in: the innermost packages. */
+function packagesOf(inputs: readonly string[]): BundledPackage[] {
+  const byFolder = new Map<string, string>();
+  for (const input of inputs) {
+    const [, around, name] = /^(.*node_modules\/)((?:@[^/]+\/)?[^/]+)\//s.exec(input) ?? [];
+    if (around !== undefined && name !== undefined) byFolder.set(path.resolve(around, name), name);
+  }
+  return [...byFolder]
+    .map(([folder, name]) => ({ name, folder }))
+    .sort((a, b) => (a.name === b.name ? compare(a.folder, b.folder) : compare(a.name, b.name)));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : 1;
 }

@@ -23,7 +23,6 @@ interface Flags {
   readonly stackName?: string;
   readonly drainLimit: number;
   readonly context: readonly (readonly [name: string, value: string])[];
-  readonly takeOver: readonly string[];
   readonly yes?: true;
   readonly dryRun?: true;
 }
@@ -45,7 +44,6 @@ export function deployCommand(exitWith: (code: number) => void): Command {
       collectContext,
       [],
     )
-    .option('--take-over <place...>', 'plan these anew afterwards: s3://flights/2024/', [])
     .option('--out <folder>', 'where bundles and templates go', 'sluice-build')
     .option('--yes', 'do not ask before permissions are widened')
     .option(
@@ -83,8 +81,14 @@ async function deploy(file: string, flags: Flags, signal: AbortSignal): Promise<
     for (const line of planOf(stack, flags)) progress(line);
     return exitCodes.ok;
   }
-  const { first, left } = await deployBuild(
-    { manifest, stack, drainLimitMs: flags.drainLimit, takeOver: flags.takeOver },
+  await deployBuild(
+    {
+      manifest,
+      stack,
+      // Alone is a stack whose results lie in S3.
+      foundation: names.find((name) => name !== stack) ?? null,
+      drainLimitMs: flags.drainLimit,
+    },
     {
       calls: explained(await toolkit.calls()),
       clock: new SystemClock(),
@@ -94,15 +98,6 @@ async function deploy(file: string, flags: Flags, signal: AbortSignal): Promise<
     },
     signal,
   );
-  // Alone is a stack whose results lie in S3.
-  if (first && names.length > 1)
-    progress(
-      'the database is empty: make its user and its tables now, "Database" in docs/deploy.md; work waits and is retried until then',
-    );
-  if (left !== null && flags.takeOver.length === 0)
-    progress(
-      'sections that the old build had not begun can go to the new one: sluice deploy … --take-over s3://…',
-    );
   progress('deployed');
   return exitCodes.ok;
 }
@@ -147,17 +142,16 @@ function templatesIn(output: string): readonly string[] {
     .map((name) => path.join(output, name));
 }
 
-function planOf(stack: string, { drainLimit, takeOver }: Flags): readonly string[] {
+function planOf(stack: string, { drainLimit }: Flags): readonly string[] {
   return [
     'it would, where another build is there:',
     `  1. keep the bundles of this build in the state bucket of ${stack}`,
     '  2. stop dispatch; orders and events wait in its queue',
     `  3. wait until orders, tasks and frames are through, ${Math.round(drainLimit / 1000)} s at most; kept bundles finish what is left`,
     '  4. let CloudFormation switch',
-    '  5. let dispatch go on',
-    takeOver.length === 0
-      ? '  6. order nothing: give --take-over s3://… for sections that the old build has not begun'
-      : `  6. order ${takeOver.join(', ')}: sections of which nothing is applied go over to this build`,
+    '  5. let a function inside the network make the tables, or bring them up to date',
+    '  6. order that what the old build planned and has not begun goes over to this build',
+    '  7. let dispatch go on',
   ];
 }
 

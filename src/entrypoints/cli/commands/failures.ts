@@ -7,6 +7,7 @@ import { DomainError } from '../../../domain/errors.ts';
 import type { Stage } from '../../../domain/failure.ts';
 import type { FailureQuery, FailureRecord, ResultStore } from '../../../domain/ports/result-store.ts';
 import { describePosition } from '../../../domain/position.ts';
+import { maskedFields } from '../../../domain/mask.ts';
 import { compileWhere } from '../../../domain/predicate.ts';
 import { emptyRow, type Row } from '../../../domain/row.ts';
 import type { Where } from '../../../domain/where.ts';
@@ -279,8 +280,8 @@ function printRedrive(report: RedriveReport, flags: Flags): number {
     process.stdout.write(
       `${redriven} failures processed again: ${closed} settled, ${failedAgain} failed again\n`,
     );
-    for (const { id, reason } of notRedrivable.slice(0, 20))
-      process.stdout.write(`left open: ${id}: ${reason}\n`);
+    for (const { id, code, reason } of notRedrivable.slice(0, 20))
+      process.stdout.write(`left open: ${id}: ${reason} (${code})\n`);
     if (notRedrivable.length > 20) process.stdout.write(`left open: ${notRedrivable.length - 20} more\n`);
   }
   if (failedAgain > 0 && flags.json !== true) process.stdout.write('see why: sluice failures list\n');
@@ -382,8 +383,15 @@ function describe({ failure, ...record }: FailureRecord, withPayload: boolean): 
     openedAt: new Date(record.openedAt).toISOString(),
     triedAt: new Date(record.triedAt).toISOString(),
     closedAt: record.closedAt === null ? null : new Date(record.closedAt).toISOString(),
-    ...(withPayload ? { payload: plainValue(payloadOf({ failure })) } : {}),
+    ...(withPayload ? describePayload({ failure }) : {}),
   };
+}
+
+/** What is masked is named, so that nobody takes it for what the source holds. */
+function describePayload(record: Pick<FailureRecord, 'failure'>): Record<string, unknown> {
+  const payload = payloadOf(record);
+  const masked = maskedFields(payload);
+  return { payload: plainValue(payload), ...(masked.length === 0 ? {} : { masked }) };
 }
 
 function payloadOf({ failure: { payload } }: Pick<FailureRecord, 'failure'>): unknown {

@@ -25,6 +25,7 @@ import { createProgress } from '../terminal/progress.ts';
 import { resultRows, tableColumns } from '../terminal/results-table.ts';
 import { renderRunSummary } from '../terminal/summary.ts';
 import { terminalOf } from '../terminal/terminal.ts';
+import { workerLimits } from '../workers.ts';
 import type { ResultsFlags } from './with-results.ts';
 import { topGroups } from '../top-groups.ts';
 
@@ -32,6 +33,9 @@ interface Flags extends ResultsFlags {
   readonly where?: Where;
   readonly report?: string;
   readonly concurrency: number;
+  readonly rowTimeout: number;
+  readonly workerHeap?: number;
+  readonly maxMemory?: number;
   readonly fresh?: true;
   readonly stdin?: true;
   readonly source?: string;
@@ -52,7 +56,23 @@ export function runCommand(exitWith: (code: number) => void): Command {
     .addOption(outOption())
     .addOption(databaseOption())
     .option('--report <file>', 'write the results as one HTML page')
-    .option('--concurrency <n>', 'tasks in hand at once', wholeNumber(1), Math.min(4, availableParallelism()))
+    .option(
+      '--concurrency <n>',
+      'tasks in hand at once, each in a thread of its own',
+      wholeNumber(1),
+      Math.min(4, availableParallelism()),
+    )
+    .option('--row-timeout <s>', 'seconds that one row may take in the pipeline', wholeNumber(1), 30)
+    .option(
+      '--worker-heap <MiB>',
+      'what the objects of one thread may take (default: half of the memory, shared out; 512 to 4096)',
+      wholeNumber(16),
+    )
+    .option(
+      '--max-memory <MiB>',
+      'resident memory from which a row must not take more (default: three quarters of the memory)',
+      wholeNumber(64),
+    )
     .option('--fresh', 'delete the results of this version first')
     .option('--stdin', 'read messages from standard input, as JSON Lines')
     .option(
@@ -67,6 +87,7 @@ export function runCommand(exitWith: (code: number) => void): Command {
       `
 Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C.
 A run that was stopped continues when it is started again; what is done is not done again.
+A row over --row-timeout, --worker-heap or --max-memory, or one that ends its process, fails with E_KILLED; the others go on.
 
 Examples:
   sluice run lanes.ts lake/                        everything below lake/
@@ -133,6 +154,7 @@ function runOptions(
   ending: AbortSignal,
 ): RunOptions {
   const { where, concurrency, fresh = false } = flags;
+  const workers = workerLimits(flags);
   if (flags.stdin === true) {
     if (locations.length > 0) throw usage('--stdin reads a pipe: leave the objects out');
     const keyed = pipeline.source.id !== undefined;
@@ -146,12 +168,13 @@ function runOptions(
       pipe: { input: process.stdin, source: flags.source ?? 'stdin', keyed, ending },
       where,
       concurrency,
+      workers,
       fresh,
     };
   }
   if (flags.source !== undefined) throw usage('--source goes with --stdin');
   if (locations.length === 0) throw usage('say which files, folders or globs to read, or --stdin');
-  return { locations, pipe: null, where, concurrency, fresh };
+  return { locations, pipe: null, where, concurrency, workers, fresh };
 }
 
 function usage(message: string): DomainError {

@@ -15,6 +15,19 @@ export interface DeploymentCalls {
   iteratorAge(functionName: string, signal: AbortSignal): Promise<number>;
   putObject(bucket: string, key: string, data: Uint8Array, signal: AbortSignal): Promise<void>;
   send(queueUrl: string, body: string, signal: AbortSignal): Promise<void>;
+  /** Calls a function and waits for its reply; what the function throws is thrown, with its message. */
+  invoke(functionName: string, event: unknown, signal: AbortSignal): Promise<unknown>;
+  /** Runs one statement as the first user of a database, which nothing outside its network reaches, by the Data API. */
+  executeSql(statement: SqlStatement, signal: AbortSignal): Promise<void>;
+}
+
+export interface SqlStatement {
+  /** ARN of the cluster. */
+  readonly cluster: string;
+  /** ARN of the secret with the first user's password. */
+  readonly secret: string;
+  readonly database: string;
+  readonly sql: string;
 }
 
 /** `changing`: on its way to one of the others. */
@@ -62,6 +75,10 @@ export function explained(calls: DeploymentCalls): DeploymentCalls {
       explain(`storing s3://${bucket}/${key}`, signal, () => calls.putObject(bucket, key, data, signal)),
     send: (queueUrl, body, signal) =>
       explain(`sending to ${queueUrl}`, signal, () => calls.send(queueUrl, body, signal)),
+    invoke: (functionName, event, signal) =>
+      explain(`calling ${functionName}`, signal, () => calls.invoke(functionName, event, signal)),
+    executeSql: (statement, signal) =>
+      explain(`a statement on ${statement.cluster}`, signal, () => calls.executeSql(statement, signal)),
   };
 }
 

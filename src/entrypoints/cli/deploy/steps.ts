@@ -3,6 +3,7 @@ import type { Clock } from '../../../domain/ports/ambient.ts';
 import { functionNames, type BuildManifest, type FunctionName } from '../build/manifest.ts';
 import { deployedOf, type Deployed, type DeploymentCalls } from './calls.ts';
 import { drain, type Left } from './drain.ts';
+import { makeTables } from './tables.ts';
 
 export interface DeploymentPorts {
   readonly calls: DeploymentCalls;
@@ -18,72 +19,119 @@ export interface DeploymentPorts {
 export interface DeploymentRequest {
   readonly manifest: BuildManifest;
   readonly stack: string;
+  /** The stack of network and database; `null` where there is none. */
+  readonly foundation: string | null;
   /** How long to wait for what is under way, in milliseconds. */
   readonly drainLimitMs: number;
-  /** Places whose objects are planned anew afterwards: sections of which nothing is applied go over to the new build. */
-  readonly takeOver: readonly string[];
 }
 
 export interface DeploymentOutcome {
   readonly first: boolean;
   /** What the old build had not finished when the limit came; `null`: nothing. */
   readonly left: Left | null;
-  readonly takenOver: readonly string[];
 }
 
 /**
- * Puts a build in the place of another without losing what is under way: stops dispatch, waits, keeps the bundles, switches, and goes on. Whatever fails, dispatch is
- * switched on again: orders wait in their queue meanwhile, and none is lost.
+ * Puts a build in the place of another without losing what is under way:
  *
- * @throws InfrastructureError `E_DEPLOY`, whatever a call threw, or the signal's reason
+ *     keep bundles ─ stop dispatch ─ drain ─ switch ─ tables ─ order the take-over ─ dispatch goes on
+ *                    └─ what fails here lets the old build's dispatch go on
+ *                                            └─ what fails here leaves dispatch stopped, and is made good by deploying again
+ *
+ * Orders wait in their queue meanwhile, and none is lost. With tables that are missing or too old they would be received in vain, and end as dead letters:
+ * hence dispatch stays stopped where the new build is there and its tables are not.
+ *
+ * @throws InfrastructureError `E_DEPLOY`, `E_ACCESS_DENIED`, whatever a call threw, or the signal's reason
  */
 export async function deployBuild(
-  { manifest, stack, drainLimitMs, takeOver }: DeploymentRequest,
+  { manifest, stack, foundation, drainLimitMs }: DeploymentRequest,
   ports: DeploymentPorts,
   signal: AbortSignal,
 ): Promise<DeploymentOutcome> {
-  const { calls, progress, switchStacks } = ports;
+  const { calls, progress } = ports;
   const before = await findDeployed(stack, calls, signal);
-  const isOther = before !== null && before.build !== manifest.build;
-  let left: Left | null = null;
-  let dispatchIsStopped = false;
+  const stopped = before === null ? null : await stopForOther(before, manifest, drainLimitMs, ports, signal);
+  if (before === null) progress(`${stack} is new`);
+  await switchOver(before, stopped, ports, signal);
   try {
-    if (before === null) progress(`${stack} is new`);
-    else {
-      // Also of the same build: a version of the stack that kept none would be made good.
-      await keepBundles(before.bucket, manifest, ports, signal);
-      if (isOther) {
-        progress(`stopping dispatch of build ${short(before.build)}`);
-        dispatchIsStopped = true;
-        await switchMapping(before, false, ports, signal);
-        left = await waitForCalm(before, drainLimitMs, ports, signal);
-      } else progress(`build ${short(manifest.build)} is there: only the stack changes, nothing is stopped`);
-    }
-    progress('CloudFormation: switching');
-    await switchStacks(signal);
+    const after = await findDeployed(stack, calls, signal);
+    if (after === null)
+      throw new InfrastructureError(`${stack} is not there after it was deployed`, { code: 'E_DEPLOY' });
+    if (before === null) await keepBundles(after.bucket, manifest, ports, signal);
+    await makeTables(after, foundation, calls, progress, signal);
+    // What is left takes a moment: whoever stops a deployment now does not want dispatch to stand still.
+    if (stopped !== null) await goOn(after, manifest, ports, new AbortController().signal);
   } catch (thrown) {
-    if (dispatchIsStopped && before !== null) await resumeAfterFailure(before, ports);
+    if (stopped !== null)
+      progress(`dispatch is still stopped, and orders wait: mend what is told below, and deploy again`);
     throw thrown;
   }
-  const after = await findDeployed(stack, calls, signal);
-  if (after === null)
-    throw new InfrastructureError(`${stack} is not there after it was deployed`, { code: 'E_DEPLOY' });
-  if (before === null) await keepBundles(after.bucket, manifest, ports, signal);
-  if (dispatchIsStopped) {
-    await switchMapping(after, true, ports, signal);
-    progress('dispatch goes on');
-  }
-  for (const place of takeOver) {
-    await calls.send(
-      after.dispatchQueue,
-      JSON.stringify({ pipeline: manifest.pipeline, objects: [place] }),
-      signal,
-    );
+  return { first: before === null, left: stopped?.left ?? null };
+}
+
+/** That dispatch was stopped, and what is under way all the same. */
+interface Stopped {
+  readonly left: Left | null;
+}
+
+/** @returns `null` where dispatch goes on meanwhile: the same build is there, and nothing of it is to be left to another */
+async function stopForOther(
+  before: Deployed,
+  manifest: BuildManifest,
+  drainLimitMs: number,
+  ports: DeploymentPorts,
+  signal: AbortSignal,
+): Promise<Stopped | null> {
+  const { calls, progress } = ports;
+  // Also of the same build: a version of the stack that kept none would be made good.
+  await keepBundles(before.bucket, manifest, ports, signal);
+  if (before.build === manifest.build) {
+    if ((await calls.mappingState(before.dispatchMapping, signal)) === 'enabled') {
+      progress(`build ${short(manifest.build)} is there: only the stack changes, nothing is stopped`);
+      return null;
+    }
     progress(
-      `ordered ${place}: sections of which nothing is applied go over to build ${short(manifest.build)}`,
+      `build ${short(manifest.build)} is there, and dispatch is stopped: an earlier deployment is brought to its end`,
     );
+    return { left: null };
   }
-  return { first: before === null, left, takenOver: takeOver };
+  try {
+    progress(`stopping dispatch of build ${short(before.build)}`);
+    await switchMapping(before, false, ports, signal);
+    return { left: await waitForCalm(before, drainLimitMs, ports, signal) };
+  } catch (thrown) {
+    await resumeAfterFailure(before, ports);
+    throw thrown;
+  }
+}
+
+async function switchOver(
+  before: Deployed | null,
+  stopped: Stopped | null,
+  ports: DeploymentPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  ports.progress('CloudFormation: switching');
+  try {
+    await ports.switchStacks(signal);
+  } catch (thrown) {
+    if (stopped !== null && before !== null) await resumeAfterFailure(before, ports);
+    throw thrown;
+  }
+}
+
+/** What the old build planned and has not begun goes over to the new one; then new orders are taken again. */
+async function goOn(
+  after: Deployed,
+  { pipeline, build }: BuildManifest,
+  ports: DeploymentPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { calls, progress } = ports;
+  await calls.send(after.dispatchQueue, JSON.stringify({ pipeline, takeOver: true }), signal);
+  progress(`ordered that what nobody has begun goes over to build ${short(build)}`);
+  await switchMapping(after, true, ports, signal);
+  progress('dispatch goes on');
 }
 
 /** @returns `null`: there is no such stack */

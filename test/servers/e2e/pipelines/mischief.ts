@@ -1,4 +1,5 @@
-// A transform that hangs, eats all memory and ends its process, once each; and rows that fail until somebody mends it.
+// A transform that hangs, eats all memory and ends its process, once each; rows that fail until somebody mends it; and promises that
+// are forgotten while somebody wants it.
 import { existsSync, writeFileSync } from 'node:fs';
 import { definePipeline, DomainError, type AnyPipeline } from 'sluice';
 
@@ -8,6 +9,8 @@ function once(what: string): boolean {
   writeFileSync(mark, '');
   return true;
 }
+
+const isMarked = (mark: string) => existsSync(`${process.env['MISCHIEF'] ?? ''}/${mark}`);
 
 function exhaust(): never {
   const held: unknown[] = [];
@@ -23,8 +26,9 @@ export default definePipeline({
     if (id === 1_000 && once('hung')) for (;;);
     if (id === 2_000 && once('exhausted')) exhaust();
     if (id === 3_000 && once('exited')) process.exit(0);
-    const isMended = existsSync(`${process.env['MISCHIEF'] ?? ''}/mended`);
-    if (Number(id) % 500 === 7 && !isMended) throw new DomainError('not today', { code: 'E_NOT_TODAY' });
+    if (isMarked('forgetful')) void Promise.reject(new Error('nobody waits for this'));
+    if (Number(id) % 500 === 7 && !isMarked('mended'))
+      throw new DomainError('not today', { code: 'E_NOT_TODAY' });
     return { lane: row.lane ?? '', value: row.value ?? 0 };
   },
   partitionBy: (message) => message.lane,

@@ -1,0 +1,172 @@
+import { DomainError } from '../../../domain/errors.ts';
+import type { Log } from '../../../domain/ports/ambient.ts';
+import type { KilledRows } from '../../../domain/ports/killed-rows.ts';
+import type { Task } from '../../../domain/section.ts';
+import type { KnownVersion } from '../version-cache.ts';
+import { Gate } from './gate.ts';
+import { RowWatch, type RowLimits } from './row-watch.ts';
+import { stretchOf } from './suspects.ts';
+import type { TaskJournal } from './task-journal.ts';
+import type { TransformWorker, WatchedWorker } from './transform-worker.ts';
+import { WorkerEnded } from './worker-ended.ts';
+
+export interface WorkersOptions {
+  readonly limits: RowLimits;
+  readonly startThread: () => WatchedWorker;
+  /** A worker for one suspected task: it marks its rows in the journal's mark file. */
+  readonly startProcess: () => TransformWorker;
+  /** What is known of a task's object, so that no worker has to find it out again. */
+  readonly known: (task: Task) => Promise<KnownVersion | undefined>;
+}
+
+export interface WorkersPorts {
+  readonly journal: TaskJournal;
+  readonly killed: KilledRows;
+  readonly log: Log;
+}
+
+/** Two deaths in one row, the second of them alone: then it was the row. */
+const DEATHS_FOR_VERDICT = 2;
+/** Of one task, in one run: more is no row that is odd, but a `transform` that is broken. */
+const MAX_DEATHS = 20;
+
+/**
+ * Transforms tasks in workers, as many at once as are asked for at once, and finds the rows that hang a worker or end it:
+ *
+ *     task ──▶ a thread, beside others ──ended──▶ given back, suspected ──▶ a process of its own, alone ──ended in the same row──▶ verdict
+ *
+ * One death says little: memory can run out in an innocent row while another worker eats it. So a suspected task is
+ * transformed while nothing else is, and only a row in which a worker ended twice gets a verdict; the task is then transformed again
+ * without it. What an earlier process had under way when it was killed is suspected from the start.
+ *
+ * A pool from a library was looked at (piscina 5, tinypool 2): what they do is to queue and to deal, which the task queue does already.
+ * What is needed here is what they have not: ports in both directions, a look at each worker from outside, one worker ended and not its
+ * task's fellows, a worker that is a process.
+ */
+export class TransformWorkers {
+  readonly #options: WorkersOptions;
+  readonly #ports: WorkersPorts;
+  readonly #watch: RowWatch;
+  readonly #gate = new Gate();
+  readonly #idle: WatchedWorker[] = [];
+
+  constructor(options: WorkersOptions, ports: WorkersPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#watch = new RowWatch(options.limits);
+  }
+
+  /** Starts a thread before there is a task, so that it is there when one comes. */
+  prepare(): void {
+    if (this.#idle.length === 0) this.#idle.push(this.#options.startThread());
+  }
+
+  /**
+   * @throws WorkerEnded the task can be given back: next time it is transformed with care
+   * @throws DomainError `E_KILLED`: so many of its rows end their workers that it is of no use to go on
+   * @throws what `transformTask` throws, and the signal's reason
+   */
+  async transform(task: Task, signal: AbortSignal): Promise<void> {
+    if (this.#ports.journal.suspects.has(stretchOf(task)))
+      await this.#gate.alone(() => this.#withCare(task, signal));
+    else await this.#gate.together(() => this.#inThread(task, signal));
+  }
+
+  /** Ends all workers. */
+  async close(): Promise<void> {
+    const over = new WorkerEnded('there is no more to do', { how: 'died', row: null });
+    await Promise.all(this.#idle.splice(0).map((thread) => thread.end(over)));
+    this.#ports.journal.close();
+  }
+
+  async #inThread(task: Task, signal: AbortSignal): Promise<void> {
+    const { journal } = this.#ports;
+    signal.throwIfAborted();
+    const thread = this.#idle.pop() ?? this.#options.startThread();
+    const stretch = stretchOf(task);
+    journal.begun(stretch);
+    this.#watch.add(thread);
+    try {
+      await this.#work(thread, task, signal);
+      this.#idle.push(thread);
+    } catch (thrown) {
+      if (thrown instanceof WorkerEnded) this.#suspect(task, thrown);
+      else if (!signal.aborted) this.#idle.push(thread);
+      throw thrown;
+    } finally {
+      this.#watch.remove(thread);
+      journal.ended(stretch);
+    }
+  }
+
+  async #withCare(task: Task, signal: AbortSignal): Promise<void> {
+    const { journal } = this.#ports;
+    for (let deaths = 1; ; deaths++) {
+      signal.throwIfAborted();
+      const stretch = stretchOf(task);
+      journal.begun(stretch, { marked: true });
+      const worker = this.#options.startProcess();
+      try {
+        await this.#work(worker, task, signal);
+        journal.suspects.remove(stretch);
+        return;
+      } catch (thrown) {
+        if (!(thrown instanceof WorkerEnded)) throw thrown;
+        if (deaths === MAX_DEATHS) throw tooMany(task, thrown);
+        await this.#judge(task, thrown, signal);
+        // It died in no row that could be left out: whoever counts receipts decides how often that is tried.
+        if (thrown.row === null) throw thrown;
+      } finally {
+        await worker.end(new WorkerEnded('its task is over', { how: 'died', row: null }));
+        journal.ended(stretch);
+      }
+    }
+  }
+
+  async #work(worker: TransformWorker, task: Task, signal: AbortSignal): Promise<void> {
+    const stopped = Promise.withResolvers<never>();
+    // A row that hangs hears of no signal: the worker is ended, which is safe at any moment.
+    const stop = () => {
+      stopped.reject(signal.reason);
+      void worker.end(new WorkerEnded('it was stopped', { how: 'died', row: null }));
+    };
+    stopped.promise.catch(() => undefined);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      const known = await this.#options.known(task);
+      await Promise.race([worker.transform({ task, known }), stopped.promise]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  async #judge(task: Task, ended: WorkerEnded, signal: AbortSignal): Promise<void> {
+    const deaths = this.#suspect(task, ended);
+    if (ended.row === null || deaths < DEATHS_FOR_VERDICT) return;
+    const { how, row, message } = ended;
+    await this.#ports.killed.add(
+      task,
+      { ...row, how, message: `transform killed this row: ${message}` },
+      signal,
+    );
+  }
+
+  #suspect(task: Task, { how, row, message }: WorkerEnded): number {
+    const { journal, log } = this.#ports;
+    const deaths = journal.suspects.add(stretchOf(task), row);
+    journal.save();
+    const { bucket, key } = task.object;
+    log.warn(
+      { task: task.id, object: `${bucket}/${key}`, ...row, how, deaths },
+      `a worker ended${row === null ? '' : ' in a row'}: ${message}`,
+    );
+    return deaths;
+  }
+}
+
+function tooMany(task: Task, cause: WorkerEnded): DomainError {
+  return new DomainError(
+    `workers ended ${MAX_DEATHS} times in ${task.object.key}, last because ${cause.message}: transform is broken`,
+    { code: 'E_KILLED', cause },
+  );
+}
