@@ -50,9 +50,9 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
     };
   };
 
-  const files = Array.from({ length: 1 + upTo(4) }, (_, index) => file(index, 1 + upTo(rows - 1)));
+  const files = Array.from({ length: 1 + upTo(3) }, (_, index) => file(index, 1 + upTo(rows - 1)));
   const settings: Settings = {
-    limits: { sectionBytes: 1_000, maxFrameMessages: 10, maxFrameBytes: 16_000 },
+    limits: { sectionBytes: 1_000, maxFrameMessages: 10, maxFrameBytes: 60_000 },
     partitions: 1,
     partitioned: numbers.next() < 0.7,
     frames: numbers.next() < 0.8 ? 'packed' : 'json',

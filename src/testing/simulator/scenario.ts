@@ -32,13 +32,13 @@ const MOST_PER_MILLE: Readonly<Record<(typeof callFaults)[number], number>> = {
   throttled: 60,
   slow: 30,
   zombie: 30,
-  'partial-put': 500,
+  'partial-put': 700,
 };
 
 /** Of deliveries and functions: per thousand. Of what is planned: how often. */
 const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
-  'duplicate-delivery': 300,
-  'late-delivery': 300,
+  'duplicate-delivery': 400,
+  'late-delivery': 500,
   'clock-skew': 500,
   reshard: 4,
   overwrite: 3,
@@ -50,25 +50,30 @@ const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
   'poison-record': 4,
 };
 
-/** What a seed stands for. About every second history has a given kind of fault; some have all of them, a few have none. */
-export function scenarioOf(seed: number, rows: number): Scenario {
+/** How many lakes are large, and which share of all rows they hold: small ones are for many histories, large ones for many rows. */
+const LARGE = 0.08;
+const LARGE_SHARE = 0.6;
+
+/** What a seed stands for. Two histories in three have a given kind of fault; some have all of them, a few have none. */
+export function scenarioOf(seed: number, averageRows: number): Scenario {
   const random = new SeededRandom({ clock: new ManualClock() }, seed);
   const upTo = (most: number) => Math.floor(random.next() * (most + 1));
   const oneOf = <T>(...choices: readonly T[]) => choices[upTo(choices.length - 1)] as T;
-  const [all, none] = [random.next() < 0.4, random.next() < 0.04];
+  const isLarge = random.next() < LARGE;
+  const [all, none] = [random.next() < 0.5, random.next() < 0.04];
   const rates = Object.fromEntries(
     [...Object.entries(MOST_PER_MILLE), ...Object.entries(MOST)].map(([kind, most]) => [
       kind,
-      !none && (all || random.next() < 0.5) ? 1 + upTo(most - 1) : 0,
+      !none && (all || random.next() < 0.65) ? 1 + upTo(most - 1) : 0,
     ]),
   ) as Record<FaultKind, number>;
   return {
     seed,
-    rows,
+    rows: Math.max(1, Math.round(averageRows * (isLarge ? LARGE_SHARE / LARGE : (1 - LARGE_SHARE) / (1 - LARGE)))),
     rates,
     maxFaults: oneOf(50, 200, 500),
-    sectionBytes: oneOf(4_000, 16_000, 64_000),
-    maxFrameMessages: oneOf(20, 100, 500),
+    sectionBytes: isLarge ? oneOf(64_000, 256_000) : oneOf(4_000, 16_000, 64_000),
+    maxFrameMessages: isLarge ? 1_000 : oneOf(20, 100, 500),
     partitions: oneOf(1, 3, 8),
     shards: oneOf(1, 2, 4),
     concurrency: oneOf(1, 2, 5),
