@@ -44,7 +44,8 @@ export const parameters = {
   transformTimeout: 'seconds',
   analyzeConcurrency: 'batches at once',
   analyzeMemory: 'MiB',
-  reprocessAutomatic: '`true`: failures are redriven as they arrive',
+  reprocessAutomatic: '`true`: failures of other builds are redriven as they arrive',
+  reprocessRate: 'failures a second and container at most, where they are redriven as they arrive',
   messageQueue: '`true`, `false`: a queue for messages from elsewhere',
   cache: '`serverless`, `nodes`, or rediss://… of one that is there',
   foreignStreams: 'ARNs of streams of somebody else, comma separated',
@@ -195,7 +196,10 @@ export function pipelinePropsOf(given: Parameters): Omit<SluicePipelineProps, 'b
       parallelizationFactor: given.number('parallelizationFactor'),
       retryAttempts: given.number('retryAttempts'),
     }),
-    reprocess: defined({ automatic: given.flag('reprocessAutomatic') }),
+    reprocess: defined({
+      automatic: given.flag('reprocessAutomatic'),
+      rate: given.number('reprocessRate'),
+    }),
     stream: defined({
       shards: shards === undefined || shards === 'on-demand' ? shards : numberOf('shards', shards),
       recordBytes: given.number('recordBytes'),

@@ -59,8 +59,16 @@ export interface AnalyzeSettings extends FunctionSettings {
 export interface ReprocessSettings extends FunctionSettings {
   /** Redrives at once, 2 to 1,000. Default 2. */
   readonly concurrency?: number;
-  /** Whether whatever arrives in the failure queue is redriven by itself. Default false: it waits until you say so. */
+  /**
+   * Whether what arrives in the failure queue is redriven by itself: failures of other builds than the one that is deployed, which would only fail
+   * its own again. Default false: it waits until you say so.
+   */
   readonly automatic?: boolean;
+  /**
+   * Failures and undelivered records that one container sends again a second, where an event asked for it; a direct call says its own rate. A batch
+   * of analyze has to fit into the timeout at it. Default: as fast as it goes.
+   */
+  readonly rate?: number;
 }
 
 export interface StreamSettings {

@@ -19,6 +19,8 @@ export interface Settings {
   readonly analyzeConcurrency: number;
   readonly reprocessConcurrency: number;
   readonly reprocessAutomatic: boolean;
+  /** `null`: as fast as it goes. */
+  readonly reprocessRate: number | null;
   readonly parallelizationFactor: number;
   readonly batchSize: number;
   readonly batchingWindow: Duration;
@@ -62,6 +64,7 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
     analyzeConcurrency: analyze?.concurrency ?? (shards ?? 2 * ON_DEMAND_SHARDS) * parallelizationFactor + 1,
     reprocessConcurrency: reprocess?.concurrency ?? 2,
     reprocessAutomatic: reprocess?.automatic ?? false,
+    reprocessRate: reprocess?.rate ?? null,
     parallelizationFactor,
     batchSize: analyze?.batchSize ?? 100,
     batchingWindow: analyze?.batchingWindow ?? Duration.seconds(1),
@@ -116,6 +119,7 @@ function check(settings: Settings): void {
   between('dispatch.concurrency', settings.dispatchConcurrency, 2, 1000);
   between('transform.concurrency', settings.transformConcurrency, 2, 1000);
   between('reprocess.concurrency', settings.reprocessConcurrency, 2, 1000);
+  if (settings.reprocessRate !== null) between('reprocess.rate', settings.reprocessRate, 1, 1_000_000);
   if (settings.transformPollers !== null) {
     const { minimum, maximum } = settings.transformPollers;
     between('transform.pollers.minimum', minimum, 2, 200);

@@ -136,7 +136,8 @@ export class SluicePipeline extends Construct {
       });
     const inside =
       foundation === null ? null : { network: foundation.network, groups: [foundation.network.clients] };
-    const dispatch = make('dispatch', withResults, inside);
+    const lake = props.lakes.map(({ bucketName, prefix = '' }) => `s3://${bucketName}/${prefix}`);
+    const dispatch = make('dispatch', { ...withResults, SLUICE_LAKE: lake.join(',') }, inside);
     const transform = make(
       'transform',
       cache === null ? common : { ...common, SLUICE_REDIS_URL: cache.url },
@@ -145,7 +146,12 @@ export class SluicePipeline extends Construct {
     );
     // A stream's mapping has no cap of its own: the reserved concurrency is what keeps the connections in their budget.
     const analyze = make('analyze', withResults, inside, settings.analyzeConcurrency);
-    const reprocess = make('reprocess', withResults, inside);
+    const rate = settings.reprocessRate;
+    const reprocess = make(
+      'reprocess',
+      rate === null ? withResults : { ...withResults, SLUICE_REPROCESS_RATE: String(rate) },
+      inside,
+    );
     this.functions = { dispatch, transform, analyze, reprocess };
 
     const mappings = this.#map(props, settings);

@@ -49,7 +49,8 @@ describe('the functions', () => {
     ];
     const database = ['NODE_EXTRA_CA_CERTS', 'SLUICE_DATABASE_CONNECTIONS', 'SLUICE_DATABASE_URL'];
     expect(environment('transform')).toEqual([...common, 'SLUICE_REDIS_URL'].sort());
-    for (const name of ['dispatch', 'analyze', 'reprocess'])
+    expect(environment('dispatch')).toEqual([...common, ...database, 'SLUICE_LAKE'].sort());
+    for (const name of ['analyze', 'reprocess'])
       expect(environment(name)).toEqual([...common, ...database].sort());
   });
 
@@ -129,6 +130,15 @@ describe('queues and mappings', () => {
         .Properties['Enabled'];
     expect(enabled({})).toBe(false);
     expect(enabled({ reprocessAutomatic: 'true' })).toBe(true);
+  });
+
+  it('are sent again at the rate that reprocess is given', () => {
+    const environment = (context: Record<string, string>) =>
+      resource(templates(context).pipeline, 'AWS::Lambda::Function', 'Pipelinereprocess').Properties[
+        'Environment'
+      ];
+    expect(environment({})).not.toHaveProperty('Variables.SLUICE_REPROCESS_RATE');
+    expect(environment({ reprocessRate: '50' })).toHaveProperty('Variables.SLUICE_REPROCESS_RATE', '50');
   });
 });
 

@@ -31,7 +31,7 @@ export function isLakeObject(value: unknown): value is LakeObject {
   return (
     isFields(value) &&
     typeof value['bucket'] === 'string' &&
-    isText(value['key']) &&
+    typeof value['key'] === 'string' &&
     typeof value['version'] === 'string' &&
     isWhole(value['size'])
   );

@@ -37,7 +37,7 @@ const messages = [...csvRows, ...jsonRows, ...parquetRows]
   .flatMap((row) => (row.delay % 7 === 0 ? [row, { ...row, lane: 'seventh' }] : [row]))
   .filter((message) => !heavy(message));
 
-describe('a run that is killed', { timeout: 240_000 }, () => {
+describe('a run that is killed', { timeout: 600_000 }, () => {
   let scratch: Scratch;
   let clean: State;
 
@@ -85,10 +85,13 @@ describe('a run that is killed', { timeout: 240_000 }, () => {
           '100000',
           '--json',
         ]);
-        // Counted from when it has opened its results, or at once for every fifth: a start may be killed as well.
-        const early = random() < 0.2;
+        // Counted from its start for every fifth, from when it has opened its results, or from when it applies something:
+        // workers start in between, and each of these has to be met.
+        const kind = random();
+        const early = kind < 0.2;
         const moment = Math.round(random() * (early ? 400 : 900));
         if (!early) await Promise.race([running.ended, untilOpen(scratch, out)]);
+        if (kind > 0.5) await Promise.race([running.ended, untilApplying(scratch, out)]);
         const timer = setTimeout(() => running.child.kill('SIGKILL'), moment);
         const { signal, code, stderr } = await running.ended;
         clearTimeout(timer);
@@ -166,11 +169,18 @@ async function stateOf(scratch: Scratch, out: string): Promise<State> {
   }
 }
 
-async function untilOpen(scratch: Scratch, out: string): Promise<void> {
+function untilOpen(scratch: Scratch, out: string): Promise<void> {
+  return untilOther(() => tryCount(scratch, out, 'SELECT count(*) FROM runs'));
+}
+
+function untilApplying(scratch: Scratch, out: string): Promise<void> {
+  return untilOther(() => tryCount(scratch, out, 'SELECT count(*) FROM frames'));
+}
+
+async function untilOther(count: () => number): Promise<void> {
   const deadline = performance.now() + 10_000;
-  const runs = () => tryCount(scratch, out, 'SELECT count(*) FROM runs');
-  const before = runs();
-  while (runs() === before && performance.now() < deadline)
+  const before = count();
+  while (count() === before && performance.now() < deadline)
     await new Promise((resolve) => setTimeout(resolve, 10));
 }
 

@@ -16,7 +16,7 @@ const CANARY = 'kanarie-7f3e91';
 /** A world whose functions log everything there is as AWS's do, and trace. */
 class WatchedWorld extends World {
   readonly lines: string[] = [];
-  readonly spans: string[] = [];
+  readonly traces: string[] = [];
 
   override get surroundings(): Surroundings {
     const { clock } = this;
@@ -32,11 +32,11 @@ class WatchedWorld extends World {
         return { metrics, flush: () => metrics.flush() };
       },
       traced: async (span, attributes, work) => {
-        this.spans.push(JSON.stringify([span, attributes]));
+        this.traces.push(JSON.stringify([span, attributes]));
         try {
           return await work();
         } catch (thrown) {
-          this.spans.push(String(thrown), String((thrown as Error).stack));
+          this.traces.push(String(thrown), String((thrown as Error).stack));
           throw thrown;
         }
       },
@@ -70,7 +70,7 @@ function pipeline(): AnyPipeline {
   type Row = { fails?: string; note: string; lane: string };
   return testPipeline({
     source: { schema, where: { lane: { $ne: `filtered-${CANARY}` } } },
-    transform: (row: unknown) => (fail(row as Row, 'transform'), row as never),
+    transform: (row: unknown) => (fail(row as Row, 'transform'), row),
     partitionBy: (row: unknown) => (row as Row).lane,
     analyze: {
       groupBy: (row: unknown) => (fail(row as Row, 'analyze'), (row as Row).lane),
@@ -140,7 +140,7 @@ it('what stands in rows stands in no log, metric, trace or error text, whatever 
   expect(logged).toContain('framesApplied');
 
   expect(logged).not.toContain(CANARY);
-  expect(world.spans.join('\n')).not.toContain(CANARY);
+  expect(world.traces.join('\n')).not.toContain(CANARY);
   expect(texts.join('\n')).not.toContain(CANARY);
   // One line is one JSON object, whatever a text holds.
   for (const line of world.lines) {

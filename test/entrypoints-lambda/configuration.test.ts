@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 import {
   databaseSettings,
   failureSettings,
+  lakePlaces,
   lakeSettings,
   messageSettings,
   readSettings,
+  reprocessRate,
   resultsSettings,
   streamSettings,
   taskQueueUrl,
@@ -38,6 +40,22 @@ describe('the environment', () => {
       tasks: sound.SLUICE_TASK_QUEUE_URL,
       messages: { messageQueueUrl: undefined, redisUrl: undefined },
     });
+  });
+
+  it('says where the lake is, in any number of places', () => {
+    const places = (SLUICE_LAKE: string) => readSettings({ SLUICE_LAKE }, lakePlaces);
+    expect(places('')).toEqual([]);
+    expect(places('s3://lake/flights/, s3://other/')).toEqual(['s3://lake/flights/', 's3://other/']);
+    for (const wrong of ['lake/flights/', 's3://lake', 's3://lake/,x'])
+      expect(() => places(wrong)).toThrow(/SLUICE_LAKE is no list/);
+  });
+
+  it('limits what events send again, where it is told to', () => {
+    const rate = (SLUICE_REPROCESS_RATE: string) => readSettings({ SLUICE_REPROCESS_RATE }, reprocessRate);
+    expect(rate('')).toBe(Number.POSITIVE_INFINITY);
+    expect(rate('50')).toBe(50);
+    for (const wrong of ['0', '-1', '1.5', 'fast'])
+      expect(() => rate(wrong)).toThrow(/SLUICE_REPROCESS_RATE/);
   });
 
   it('that is wrong is told in one error that names all of it, and no secret', () => {

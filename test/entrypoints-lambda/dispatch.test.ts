@@ -54,9 +54,9 @@ describe('new objects', () => {
   });
 
   it('come from notifications of S3, with their keys decoded', async () => {
-    const keys = ['a b+c.jsonl', 'ü/line\nend.jsonl', '../up.jsonl'];
+    const keys = ['a b+c.jsonl', 'ü/line\nend.jsonl', 'up../a.jsonl'];
     const world = newWorld(keys);
-    const event = s3Notification('lake', 'a+b%2Bc.jsonl', '%C3%BC/line%0Aend.jsonl', '..%2Fup.jsonl');
+    const event = s3Notification('lake', 'a+b%2Bc.jsonl', '%C3%BC/line%0Aend.jsonl', 'up..%2Fa.jsonl');
     expect(failedItems(await world.dispatch()(sqsEvent(ARNS.dispatch, [event]), world.context()))).toEqual(
       [],
     );
@@ -80,6 +80,27 @@ describe('new objects', () => {
       'lanes@1-arrivals-2026-11-23',
       'lanes@1-arrivals-2026-11-24',
     ]);
+  });
+
+  it('are named exactly: neither a pattern nor a folder is made of a key', async () => {
+    const world = newWorld(['data/a.jsonl', 'day=*/b.jsonl', 'day=1/b.jsonl', 'x{1,2}[3]?.jsonl']);
+    const { source } = world;
+    const listed: string[] = [];
+    // As S3 reads places: `*` is a pattern, and what is no object may be a folder.
+    const list: typeof source.list = (location, signal, after) => {
+      listed.push(location);
+      return source.list(location, signal, after);
+    };
+    const events = ['data', 'data/', 'day=*/b.jsonl', 'x{1,2}[3]?.jsonl'].map((key) =>
+      objectCreated('lake', key),
+    );
+    const reply = await world.dispatch({ source: { ...source, list } })(
+      sqsEvent(ARNS.dispatch, events),
+      world.context(),
+    );
+    expect(failedItems(reply)).toEqual([]);
+    expect(listed).toEqual([]);
+    expect((await plannedKeys(world)).toSorted()).toEqual(['day=*/b.jsonl', 'x{1,2}[3]?.jsonl']);
   });
 
   it.each([
@@ -107,6 +128,24 @@ describe('new objects', () => {
   });
 });
 
+it('what a listing hides is no new object, and what it shows is one', async () => {
+  const shown = ['day=1/a.jsonl', '_days/day=2/b.jsonl'];
+  const hidden = [
+    'day=1/_temporary/0/part-0.jsonl',
+    'day=1/_SUCCESS',
+    'day=1/.part-0.jsonl.crc',
+    '.staging/a.jsonl',
+    '_other/a.jsonl',
+    '_days/_temporary/b.jsonl',
+    'day=1_$folder$',
+    'day=1/',
+  ];
+  const world = newWorld([...shown, ...hidden]);
+  const events = [...shown, ...hidden].map((key) => objectCreated('lake', key));
+  expect(failedItems(await world.dispatch()(sqsEvent(ARNS.dispatch, events), world.context()))).toEqual([]);
+  expect((await plannedKeys(world)).toSorted()).toEqual(shown.toSorted());
+});
+
 describe('a batch', () => {
   it('names the messages that failed, and no others', async () => {
     const world = newWorld(['a.jsonl', 'b.jsonl']);
@@ -122,6 +161,18 @@ describe('a batch', () => {
     );
     expect(failedItems(reply)).toEqual(['message-1', 'message-2', 'message-4']);
     expect((await plannedKeys(world)).toSorted()).toEqual(['a.jsonl', 'b.jsonl']);
+  });
+
+  it('of objects, some of which have no key, dispatches the others and tells of each', async () => {
+    const world = newWorld(['a.jsonl', 'b.jsonl']);
+    const event = s3Notification('lake', 'bad%ZZ', 'a.jsonl', '%FF', 'b.jsonl');
+    const reply = await world.dispatch()(sqsEvent(ARNS.dispatch, [event]), world.context());
+    expect(failedItems(reply)).toEqual(['message-0']);
+    expect((await plannedKeys(world)).toSorted()).toEqual(['a.jsonl', 'b.jsonl']);
+    const told = world.log.lines.filter(({ fields }) => fields['code'] === 'E_OBJECT_KEY');
+    expect(new Set(told.map(({ message }) => /"(.*)"/.exec(message)?.[1]))).toEqual(
+      new Set(['%FF', 'bad%ZZ']),
+    );
   });
 
   it('gives back what there is no time for', async () => {

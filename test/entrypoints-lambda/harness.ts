@@ -11,8 +11,10 @@ import { InMemoryResultStore } from '../../src/adapters/inmemory/result-store.ts
 import { InMemoryStream, type StreamRecord } from '../../src/adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../src/adapters/inmemory/task-queue.ts';
 import { readFailureMessage } from '../../src/adapters/aws/failure-message.ts';
+import { isListed } from '../../src/adapters/aws/locations.ts';
 import { messageLineOfBody, taskOfBody } from '../../src/adapters/aws/sqs-message.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';
+import type { ObjectName } from '../../src/domain/lake-object.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { ObjectSource } from '../../src/domain/ports/object-source.ts';
 import type { ResultStore } from '../../src/domain/ports/result-store.ts';
@@ -23,6 +25,7 @@ import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess
 import { transformFunction } from '../../src/entrypoints/lambda/handle-transform.ts';
 import type { FunctionName, Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
+import { Pace } from '../../src/entrypoints/lambda/pace.ts';
 import type { ShardRange } from '../../src/entrypoints/lambda/undelivered.ts';
 import { definePipeline } from '../../src/domain/pipeline.ts';
 import { count, sum } from '../../src/domain/measure.ts';
@@ -105,6 +108,8 @@ export class World {
   readonly shards = new Map<string, readonly Uint8Array[]>();
   /** Counters of every invocation that is over. */
   readonly flushed: InMemoryMetrics[] = [];
+  /** In the order in which they were opened. */
+  readonly spans: { readonly name: string; readonly attributes: Readonly<Record<string, string>> }[] = [];
   starts = 0;
   readonly pipeline: AnyPipeline;
   readonly build: string;
@@ -142,7 +147,10 @@ export class World {
         const metrics = new InMemoryMetrics();
         return { metrics, flush: () => void this.flushed.push(metrics) };
       },
-      traced: (_span, _attributes, work) => work(),
+      traced: (name, attributes, work) => {
+        this.spans.push({ name, attributes });
+        return work();
+      },
     };
   }
 
@@ -172,6 +180,7 @@ export class World {
     const { source, store, queue: tasks, router, random } = this;
     return {
       source,
+      isOfLake: (name: ObjectName) => isListed(name, ['s3://lake/_days/']),
       store: store as ResultStore,
       tasks,
       router,
@@ -225,6 +234,7 @@ export class World {
       sink,
       claims: noClaims,
       kept: this.kept('analyze'),
+      pace: new Pace(Number.POSITIVE_INFINITY, this.clock),
       streamName: 'frames',
       readShard: async function* ({ from }: ShardRange) {
         for (const data of shards.get(from) ?? []) yield [{ data }];

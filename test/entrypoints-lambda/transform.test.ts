@@ -9,6 +9,7 @@ import type { RecordSink } from '../../src/domain/ports/record-sink.ts';
 import { unpackFrame } from '../../src/application/frames/frame-codec.ts';
 import type { KeyedBody } from '../../src/domain/frame.ts';
 import type { Task } from '../../src/domain/section.ts';
+import { collect } from '../../src/testing/harness.ts';
 import {
   ARNS,
   failedItems,
@@ -134,6 +135,79 @@ describe('the task queue', () => {
     expect(rest?.sections.from).toBeGreaterThan(0);
     expect(rest?.sections.to).toBe(3);
     expect(world.flushed.at(-1)?.total('sectionsSent')).toBe(rest?.sections.from);
+  });
+
+  it('learns within its first task how long sections take: a cold container hands on, and is not stopped', async () => {
+    const { world, tasks } = await withTasks(['long.jsonl'], 60);
+    const slow: RecordSink = {
+      capabilities: world.stream.capabilities,
+      put: async (records, signal) => {
+        const outcomes = await world.stream.put(records, signal);
+        // A section is two puts, or three: twice what is assumed of it, and less than half of the time.
+        await world.clock.advance(8_000);
+        return outcomes;
+      },
+    };
+    const reply = await world.transform({ sink: slow as never })(
+      sqsEvent(ARNS.tasks, tasks.slice(0, 1)),
+      world.context(61_000),
+    );
+    expect(failedItems(reply)).toEqual([]);
+    const [rest] = (await world.takeTasks()).map((body) => JSON.parse(body) as Task);
+    const sent = world.flushed.at(-1)?.total('sectionsSent') ?? 0;
+    expect(sent).toBeGreaterThan(1);
+    expect(rest?.sections).toEqual({ from: sent, to: 3 });
+    expect(world.log.lines.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
+  /** Takes some puts, and no more. */
+  function closing({ stream, clock }: World, puts: number): RecordSink {
+    let taken = 0;
+    return {
+      capabilities: stream.capabilities,
+      put: async (records, signal) => {
+        await clock.advance(400);
+        if (taken++ < puts) return stream.put(records, signal);
+        return records.map(() => ({
+          accepted: false,
+          reason: 'throttled',
+          retryable: true,
+          message: 'not now',
+        }));
+      },
+    };
+  }
+
+  it('gets what is unsent at the deadline as a new task, from the last section that is done', async () => {
+    const { world, tasks } = await withTasks(['long.jsonl'], 60);
+    const sink = closing(world, 5);
+    const reply = await world.transform({ sink: sink as never })(
+      sqsEvent(ARNS.tasks, tasks.slice(0, 1)),
+      world.context(4_000),
+    );
+    expect(failedItems(reply)).toEqual([]);
+    const [rest] = (await world.takeTasks()).map((body) => JSON.parse(body) as Task);
+    const sent = world.flushed.at(-1)?.total('sectionsSent') ?? 0;
+    expect(sent).toBeGreaterThan(0);
+    expect(rest?.sections).toEqual({ from: sent, to: 3 });
+    expect(rest?.id).not.toBe((JSON.parse(tasks[0] as string) as Task).id);
+    // What was put twice counts once.
+    await world.transform()(sqsEvent(ARNS.tasks, [JSON.stringify(rest), ...tasks.slice(1)]), world.context());
+    await world.drain();
+    const [object] = await collect(world.store.objects({ generation: 'lanes@1' }, unstopped));
+    expect(object).toMatchObject({ rows: 60, applied: 60, complete: true });
+  });
+
+  it('gets a task back in which no section was done by the deadline: it would be handed on for ever', async () => {
+    const { world, tasks } = await withTasks(['long.jsonl'], 60);
+    const sink = closing(world, 1);
+    const reply = await world.transform({ sink: sink as never })(
+      sqsEvent(ARNS.tasks, tasks.slice(0, 1)),
+      world.context(4_000),
+    );
+    expect(failedItems(reply)).toEqual(['message-0']);
+    expect(await world.takeTasks()).toEqual([]);
+    expect(world.log.lines.at(-1)?.fields['code']).toBe('E_DEADLINE');
   });
 
   it('gives a task of another build to that build’s bundle', async () => {
@@ -289,6 +363,29 @@ describe('the message queue', () => {
       world.context(),
     );
     expect(failedItems(reply)).toEqual(['message-0', 'message-1']);
+  });
+
+  it('is taken in slices: what there is no time for comes back, and nothing else', async () => {
+    const world = new World(keyed());
+    const slow: RecordSink = {
+      capabilities: world.stream.capabilities,
+      put: async (records, signal) => {
+        await world.clock.advance(10_000);
+        return world.stream.put(records, signal);
+      },
+    };
+    const bodies = Array.from({ length: 2_000 }, (_, id) => ({ id: `k${id}`, lane: 'A', delay: 1 }));
+    const transform = world.transform({ sink: slow as never });
+    const reply = await transform(sqsEvent(ARNS.messages, bodies), world.context(36_000));
+    // A slice of 500 is a put of four partitions, 10 s: after three of them 5 s are left, without the margin.
+    const back = failedItems(reply);
+    expect(back).toHaveLength(500);
+    expect(back[0]).toBe('message-1500');
+    expect((await entriesOf(world)).length).toBe(1_500);
+    const { Records } = sqsEvent(ARNS.messages, bodies);
+    const again = Records.filter(({ messageId }) => back.includes(messageId));
+    expect(failedItems(await world.transform()({ Records: again }, world.context()))).toEqual([]);
+    expect(new Set((await entriesOf(world)).map(({ key }) => key)).size).toBe(2_000);
   });
 
   it('belongs to one run a day', async () => {

@@ -13,6 +13,7 @@ import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess
 import { transformFunction } from '../../src/entrypoints/lambda/handle-transform.ts';
 import type { Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import type { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
+import { Pace } from '../../src/entrypoints/lambda/pace.ts';
 import type { FunctionCall, Functions, Program, QueuedMessage } from '../../src/testing/simulator/functions.ts';
 import { ARNS, kinesisEvent } from '../entrypoints-lambda/harness.ts';
 import { kinesisOverSink } from './kinesis-over-sink.ts';
@@ -108,6 +109,7 @@ function dispatchHandler({ pipeline, build }: Program, call: FunctionCall) {
     tasks,
     router,
     random,
+    isOfLake: () => true,
     orders: {
       // What is left of a listing is planned by the next dispatch.
       send: async () => undefined,
@@ -155,6 +157,7 @@ function reprocessHandler({ pipeline, build }: Program, call: FunctionCall) {
     sink: sinkOf(call, pipeline.partitions),
     claims: noClaims,
     kept: keptOf(call, analyzeHandler),
+    pace: new Pace(Number.POSITIVE_INFINITY, call.ports.clock),
     streamName: 'frames',
     // What the mapping gave up is put again by the simulator.
     readShard: async function* () {},

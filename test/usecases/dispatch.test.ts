@@ -45,9 +45,8 @@ describe('a listing that is longer than a call', () => {
     let objects = 0;
     for (;;) {
       // It is late as soon as it begins: one object is taken, so that a call never makes no progress.
-      const { clock } = world;
       const summary = await dispatch(
-        { run: 'run-1', ...request, stopAt: () => clock.now() },
+        { run: 'run-1', ...request, isLate: () => true },
         process.context,
         process.ports,
       );
@@ -69,7 +68,7 @@ describe('a listing that is longer than a call', () => {
       world.source.put({ bucket: BUCKET, key }, 'id,lane\n1,ZRH-JFK\n');
     const process = new Process(world, pipeline);
     const first = await dispatch(
-      { run: 'run-1', locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], stopAt: () => world.clock.now() },
+      { run: 'run-1', locations: [`${BUCKET}/a/`, `${BUCKET}/b/`], isLate: () => true },
       process.context,
       process.ports,
     );
@@ -152,9 +151,8 @@ describe('objects that have to be opened', () => {
     for (;;) {
       // Time is over after the first step, as it is asked for anew before each.
       let isOver = false;
-      const stopAt = () => (isOver ? world.clock.now() : Number.POSITIVE_INFINITY);
       const summary = await dispatch(
-        { run: 'run-1', ...request, stopAt },
+        { run: 'run-1', ...request, isLate: () => isOver },
         process.context,
         process.ports,
         () => {

@@ -216,8 +216,8 @@ export class Process {
     await analyzeRecord(record, this.context, this.ports);
   }
 
-  async transform(task: Task, stopAt?: number): Promise<void> {
-    await transformTask(task, { ...this.context, ...(stopAt === undefined ? {} : { stopAt }) }, this.ports);
+  async transform(task: Task, isLate = false): Promise<void> {
+    await transformTask(task, { ...this.context, isLate: () => isLate }, this.ports);
   }
 
   async #takeTask(): Promise<void> {
@@ -225,8 +225,7 @@ export class Process {
     if (received === undefined) return;
     const { task, receipt } = received;
     if (this.random.next() < this.#chaos.duplicates) await this.queue.send([task], this.signal);
-    const stopAt = this.random.next() < this.#chaos.handOn ? 0 : undefined;
-    await this.transform(task, stopAt);
+    await this.transform(task, this.random.next() < this.#chaos.handOn);
     await this.queue.delete(receipt, this.signal);
   }
 

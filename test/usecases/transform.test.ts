@@ -359,7 +359,7 @@ describe('near the deadline', () => {
         const [received] = await process.queue.receive(1, 1_000, process.signal);
         if (received === undefined) break;
         tasks.push(received.task);
-        await process.transform(received.task, 0);
+        await process.transform(received.task, true);
         await process.queue.delete(received.receipt, process.signal);
       }
       expect(tasks.length).toBeGreaterThan(4);
@@ -384,7 +384,7 @@ describe('near the deadline', () => {
     const process = new Process(world, lakePipeline(how, broken), 'b');
     await process.dispatch();
     const [received] = await process.queue.receive(1, 1_000, process.signal);
-    await process.transform({ ...received!.task, done: [0, 1, 2] }, 0);
+    await process.transform({ ...received!.task, done: [0, 1, 2] }, true);
     const sent = new Set(
       (await framesOf(process)).map(({ header: { origin } }) =>
         origin.kind === 'section' ? origin.section : -1,

@@ -1,4 +1,5 @@
 import { DomainError } from '../../domain/errors.ts';
+import type { ObjectName } from '../../domain/lake-object.ts';
 
 /** What a location of the lake names. */
 export interface Location {
@@ -65,6 +66,20 @@ export function under(prefix: string): Listing {
       !key.endsWith(FOLDER_MARK) &&
       !key.slice(prefix.length).split('/').slice(named).some(isHidden),
   };
+}
+
+/**
+ * Whether a listing would show an object: what arrives is judged as what is found. Of an object below none of the places it is asked
+ * whether a listing of its whole bucket would.
+ *
+ * @param places `s3://bucket/prefix`: whatever begins so
+ */
+export function isListed({ bucket, key }: ObjectName, places: readonly string[]): boolean {
+  const location = `${SCHEME}${bucket}/${key}`;
+  const prefixes = places
+    .filter((place) => location.startsWith(place))
+    .map((place) => place.slice(SCHEME.length + bucket.length + 1));
+  return (prefixes.length === 0 ? [''] : prefixes).some((prefix) => under(prefix).includes(key));
 }
 
 /** `_SUCCESS`, `_temporary`, `.crc` and the like. */

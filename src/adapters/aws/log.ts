@@ -22,12 +22,6 @@ export interface AwsLogOptions extends TameOptions {
   readonly stream?: LineStream;
 }
 
-/** A log, of which each invocation has a child of its own: many may run in one process at once. */
-export interface AwsLog extends Log {
-  /** @param fields in every line of the child: `requestId`, `run`, `task`. A line's own fields of the same name win */
-  child(fields: LogFields): AwsLog;
-}
-
 /**
  * JSON Lines by pino, as the local provider writes them: `level` as a word, `time` in ISO 8601, `msg`, and the fields. Errors
  * are told with code, position and causes. Payloads stay out, and so do secrets: by the name of their field, however deep it lies,
@@ -38,7 +32,7 @@ export function awsLog({
   fields = {},
   stream = standardOutput,
   ...tameOptions
-}: AwsLogOptions = {}): AwsLog {
+}: AwsLogOptions = {}): Log {
   const logger = pino(
     {
       level,
@@ -49,13 +43,12 @@ export function awsLog({
     stream,
   );
   const tame = tamer(tameOptions);
-  // Merged here: a child of pino's own would write a name twice that is in the line, too.
-  const withFields = (bound: LogFields): AwsLog => ({
+  const bound = tame(fields);
+  // Merged here: bound by pino, a field would be twice in a line that has one of its name, too.
+  return {
     debug: (own, message) => logger.debug({ ...bound, ...tame(own) }, cleanText(message)),
     info: (own, message) => logger.info({ ...bound, ...tame(own) }, cleanText(message)),
     warn: (own, message) => logger.warn({ ...bound, ...tame(own) }, cleanText(message)),
     error: (own, message) => logger.error({ ...bound, ...tame(own) }, cleanText(message)),
-    child: (more) => withFields({ ...bound, ...tame(more) }),
-  });
-  return withFields(tame(fields));
+  };
 }

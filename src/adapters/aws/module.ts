@@ -1,5 +1,5 @@
 import { ContainerModule } from 'inversify';
-import type { Clock, Metrics, Random } from '../../domain/ports/ambient.ts';
+import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
 import { token, tokens } from '../tokens.ts';
 import { S3ClaimCheck, type ClaimCheck } from './claim-check.ts';
 import type { AwsClientSettings } from './client-settings.ts';
@@ -188,22 +188,25 @@ export interface AwsFailureSettings {
 }
 
 /** What queue and ledger of failures are made of. */
-type Parts = [S3Calls, SqsCalls, ClaimCheck, Clock, Random, Metrics];
+type Parts = [S3Calls, SqsCalls, ClaimCheck, Log, Clock, Random, Metrics];
 
 /**
  * Binds `errorRouter`, and `awsTokens.sns` and `awsTokens.topic` where there is one; needs `awsTokens.s3`, `awsTokens.sqs`,
- * `awsTokens.claims`, `clock`, `random` and `metrics`.
+ * `awsTokens.claims`, `log`, `clock`, `random` and `metrics`.
  */
 export function awsFailureModule(settings: AwsFailureSettings): ContainerModule {
   const { bucket, failureQueueUrl, failureTopicArn, payloadToJson, client = {} } = settings;
-  const routerOf = (topic: SqsSender | undefined, ...[s3, sqs, claims, clock, random, metrics]: Parts) => {
+  const routerOf = (
+    topic: SqsSender | undefined,
+    ...[s3, sqs, claims, log, clock, random, metrics]: Parts
+  ) => {
     const retry = { clock, random, metrics };
     const ledger = new S3FailureLedger({ calls: s3, ...retry }, { bucket, payloadToJson });
     const queue = new SqsSender({ calls: sqs, claims, ...retry }, { queueUrl: failureQueueUrl });
-    return new AwsErrorRouter(topic === undefined ? { ledger, queue } : { ledger, queue, topic });
+    return new AwsErrorRouter({ ledger, queue, log, ...(topic === undefined ? {} : { topic }) });
   };
   const ambient = [tokens.clock, tokens.random, tokens.metrics] as const;
-  const parts = [awsTokens.s3, awsTokens.sqs, awsTokens.claims, ...ambient] as const;
+  const parts = [awsTokens.s3, awsTokens.sqs, awsTokens.claims, tokens.log, ...ambient] as const;
   return new ContainerModule(({ bind }) => {
     if (failureTopicArn === undefined) {
       bind(tokens.errorRouter)

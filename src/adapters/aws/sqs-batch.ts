@@ -57,15 +57,21 @@ export class SqsSender {
   /**
    * Resolves when the queue keeps every message. Where it throws, some may be kept: sending again may duplicate.
    *
-   * @throws InfrastructureError `E_QUEUE_REJECTED`: for good where a message itself is at fault, retryable where the tries
-   *   were used up
+   * @throws InfrastructureError `E_QUEUE_REJECTED`: for good where a message itself is at fault and all others are kept; retryable
+   *   where the tries were used up
    */
   async send(messages: readonly QueueMessage[], signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const fitting: QueueMessage[] = [];
     for (const message of messages) fitting.push(await this.#fitted(message, signal));
+    const refusals: string[] = [];
     await inParallel(packBatches(fitting, this.#maxBatchBytes), PARALLEL_REQUESTS, signal, (batch, stop) =>
-      this.#sendBatch(batch, stop),
+      this.#sendBatch(batch, refusals, stop),
+    );
+    if (refusals.length === 0) return;
+    throw new InfrastructureError(
+      `the queue refused ${refusals.length} of ${messages.length} messages for good: ${refusals[0]}`,
+      { code: 'E_QUEUE_REJECTED', retryable: false },
     );
   }
 
@@ -76,10 +82,11 @@ export class SqsSender {
     return { ...message, body: Buffer.from(claim).toString('utf8') };
   }
 
-  async #sendBatch(batch: readonly QueueMessage[], signal: AbortSignal): Promise<void> {
+  /** @param refusals what the queue says of each message that is at fault itself; no other waits for it */
+  async #sendBatch(batch: readonly QueueMessage[], refusals: string[], signal: AbortSignal): Promise<void> {
     let left = batch;
     for (let tries = 1; ; tries++) {
-      const { rejected, message } = await this.#try(left, signal);
+      const { rejected, message } = await this.#try(left, refusals, signal);
       if (rejected.length === 0) return;
       left = rejected;
       const refusal = new InfrastructureError(
@@ -92,6 +99,7 @@ export class SqsSender {
 
   async #try(
     batch: readonly QueueMessage[],
+    refusals: string[],
     signal: AbortSignal,
   ): Promise<{ readonly rejected: readonly QueueMessage[]; readonly message: string }> {
     let outcomes;
@@ -107,13 +115,11 @@ export class SqsSender {
     for (const [at, message] of batch.entries()) {
       const outcome = outcomes[at];
       if (outcome?.sent === true) continue;
-      if (outcome !== undefined) said = outcome.message;
       if (outcome?.retryable === false) {
-        throw new InfrastructureError(`the queue refused a message for good: ${said}`, {
-          code: 'E_QUEUE_REJECTED',
-          retryable: false,
-        });
+        refusals.push(outcome.message);
+        continue;
       }
+      if (outcome !== undefined) said = outcome.message;
       rejected.push(message);
     }
     return { rejected, message: said };

@@ -55,7 +55,15 @@ export async function analyzeRecord(
   context: AnalyzeContext,
   ports: AnalyzePorts,
 ): Promise<void> {
-  const frame = await unpackFrame(record);
+  return analyzeFrame(await unpackFrame(record), context, ports);
+}
+
+/** Applies a frame, as `analyzeRecord` does a record that it was unpacked from. */
+export async function analyzeFrame(
+  frame: Frame,
+  context: AnalyzeContext,
+  ports: AnalyzePorts,
+): Promise<void> {
   const { header, body } = frame;
   if (header.build !== context.build) {
     throw new DomainError(`a frame belongs to build ${header.build}, this is ${context.build}`, {

@@ -50,7 +50,7 @@ export interface DispatchSummary extends PlanCounts {
   /** Objects at the locations that `where` rules out by their path. */
   prunedObjects: number;
   readonly refused: RefusedObjects;
-  /** What is left where `stopAt` came before the listing's end: the request that goes on there. */
+  /** What is left where it became late before the listing's end: the request that goes on there. */
   rest: Rest | null;
 }
 

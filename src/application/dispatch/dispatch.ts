@@ -17,13 +17,15 @@ import {
 export interface DispatchRequest {
   readonly run: string;
   readonly locations: readonly string[];
+  /** A few objects besides, as they are: nothing is listed for them, and nothing in their keys is a pattern. */
+  readonly objects?: readonly LakeObject[];
   /** Only keys of the first location that come after this one: see `DispatchSummary.rest`. */
   readonly after?: string;
   /**
-   * Milliseconds since 1970 after which no further step is begun (some objects to open, or many that need not be); default: none. Asked
-   * anew before each, because how long steps take shows in the first ones.
+   * Asked before each step but the first (some objects to open, or many that need not be): whether there is no time left for it. Default:
+   * there is.
    */
-  readonly stopAt?: () => number;
+  readonly isLate?: () => boolean;
   /** Sections in one task at most. Default 4. */
   readonly sectionsPerTask?: number;
 }
@@ -54,8 +56,7 @@ export async function dispatch(
     ports.log.error({ code: refused.code, object: refused.object.key }, 'the object is left as it is');
   };
   const dispatcher = new ObjectDispatcher({ ...request, counts: summary, refuse }, context, ports);
-  const { stopAt } = request;
-  const isLate = () => stopAt !== undefined && ports.clock.now() >= stopAt();
+  const isLate = () => request.isLate?.() === true;
   const goesOn = () => {
     report(summary);
     return !isLate();
@@ -63,13 +64,23 @@ export async function dispatch(
   let batch: Listed[] = [];
   /** @returns where it stopped, if it did */
   const takeBatch = async (): Promise<Rest | null> => {
-    const objects = batch.map(({ object }) => object);
-    const last = batch[(await dispatcher.take(objects, goesOn)) - 1];
+    const listedObjects = batch.map(({ object }) => object);
+    const last = batch[(await dispatcher.take(listedObjects, goesOn)) - 1];
     const stopped = last !== undefined && last !== batch.at(-1);
     batch = [];
     return stopped ? { locations: request.locations.slice(last.location), after: last.object.key } : null;
   };
   const where = andWhere(context.pipeline.source.where, context.where);
+  const isRuledOut = ({ key }: LakeObject) =>
+    where !== undefined && !whereMayMatch(where, knownByPath(key, context.pipeline.source.columns));
+  const { objects = [] } = request;
+  const wanted = objects.filter((object) => !isRuledOut(object));
+  summary.prunedObjects += objects.length - wanted.length;
+  // All of them: they are few, and no listing would go on with them.
+  await dispatcher.take(wanted, () => {
+    report(summary);
+    return true;
+  });
   let listed = 0;
   // One location names an object once; several may overlap.
   const seen = request.locations.length > 1 ? new Set<string>() : null;
@@ -88,10 +99,7 @@ export async function dispatch(
       listed++;
       if (seen?.has(nameOf(object)) === true) continue;
       seen?.add(nameOf(object));
-      if (
-        where !== undefined &&
-        !whereMayMatch(where, knownByPath(object.key, context.pipeline.source.columns))
-      ) {
+      if (isRuledOut(object)) {
         summary.prunedObjects++;
         // Else all that is passed over would seem to be part of the next step, and to take so long.
         if (summary.prunedObjects % PLAN_BATCH === 0) report(summary);

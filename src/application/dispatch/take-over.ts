@@ -15,8 +15,8 @@ export interface TakeOverRequest {
   readonly run: string;
   /** Only objects that come after this one: see `TakeOverSummary.rest`. */
   readonly after?: ObjectName;
-  /** Milliseconds since 1970 after which no further objects are planned, asked before each step; default: none. */
-  readonly stopAt?: () => number;
+  /** Asked before each step but the first: whether there is no time left for it. Default: there is. */
+  readonly isLate?: () => boolean;
   /** Sections in one task at most. Default 4. */
   readonly sectionsPerTask?: number;
   /** Called before the first object is planned: a take-over of nothing leaves no run behind. */
@@ -28,7 +28,7 @@ export interface TakeOverSummary extends PlanCounts {
   begunObjects: number;
   /** Not in the lake any more: left to the tasks that are queued for them, which say so. */
   goneObjects: number;
-  /** The last object that was looked at where `stopAt` came before the end: the `after` that goes on there. */
+  /** The last object that was looked at where it became late before the end: the `after` that goes on there. */
   rest: ObjectName | null;
 }
 
@@ -54,11 +54,11 @@ export async function takeOver(
   report: () => void = () => undefined,
 ): Promise<TakeOverSummary> {
   const { generation, signal } = context;
-  const { after, stopAt } = request;
+  const { after } = request;
   const summary: TakeOverSummary = { ...nothingPlanned(), begunObjects: 0, goneObjects: 0, rest: null };
   const refuse = () => void summary.begunObjects++;
   const dispatcher = new ObjectDispatcher({ ...request, counts: summary, refuse }, context, ports);
-  const isLate = () => stopAt !== undefined && ports.clock.now() >= stopAt();
+  const isLate = () => request.isLate?.() === true;
   const goesOn = () => {
     report();
     return !isLate();

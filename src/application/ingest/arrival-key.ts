@@ -15,8 +15,8 @@ const LAST_DATE = Date.UTC(10_000, 0, 1) - 1;
 
 /**
  * Names a record for ever, as `[date of arrival]-[stream]-[shard-id]-[sequence-number]`, such as
- * `2019-05-25-orders-shardId-000000000003-49590338271490256608559692538361571095921575989136588898`. The date is UTC's; by it,
- * keys are found and forgotten day by day.
+ * `2019-05-25-orders-shardId-000000000003-49590338271490256608559692538361571095921575989136588898`. The date is UTC's, and for whoever
+ * reads the key: a sequence number alone does not tell how old a record is.
  *
  * @throws DomainError `E_KEY` where one of them is missing
  */

@@ -1,4 +1,4 @@
-import { DomainError, isDomainError } from '../../domain/errors.ts';
+import { DomainError, isDomainError, isSluiceError } from '../../domain/errors.ts';
 import { controlPartition } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
@@ -35,8 +35,8 @@ export interface TransformPorts {
 export interface TransformContext {
   readonly pipeline: AnyPipeline;
   readonly build: string;
-  /** Milliseconds since 1970 after which no further section is begun; default: none. */
-  readonly stopAt?: number;
+  /** Asked after each section: whether there is no time left for another one. Default: there is. */
+  readonly isLate?: () => boolean;
   /** Milliseconds since 1970 after which nothing is put any more: `E_DEADLINE`; default: none. */
   readonly deadline?: number;
   readonly signal: AbortSignal;
@@ -44,7 +44,8 @@ export interface TransformContext {
 
 /**
  * Reads the sections of a task, transforms their rows and puts the frames. Returns when all of them are accepted, or
- * when the rest has been handed on as a new task. An object that cannot be read fails by a frame of its own: the others
+ * when the rest has been handed on as a new task: in good time, or because a section's frames were unsent at the deadline. Without a
+ * section that is done nothing is handed on: that might go on for ever. An object that cannot be read fails by a frame of its own: the others
  * go on.
  *
  * @throws DomainError `E_OTHER_BUILD`: the task belongs to another build and must be kept
@@ -93,23 +94,32 @@ async function transformSections(
     transformRow: createRowTransformer(pipeline),
   };
   let writer: SectionWriter | undefined;
-  for await (const batch of decoder.read(bytes, task.sections, task.start, options, signal)) {
-    signal.throwIfAborted();
-    if (!done.has(batch.section)) {
-      writer ??= new SectionWriter({
-        ...shared,
-        section: batch.section,
-        killed: byCoordinate(killed.get(batch.section) ?? []),
-      });
-      addBatch(writer, batch, ports);
-      await sendFrames(sender, writer.drain());
+  let rest: Task | undefined;
+  try {
+    for await (const batch of decoder.read(bytes, task.sections, task.start, options, signal)) {
+      signal.throwIfAborted();
+      if (!done.has(batch.section)) {
+        writer ??= new SectionWriter({
+          ...shared,
+          section: batch.section,
+          killed: byCoordinate(killed.get(batch.section) ?? []),
+        });
+        addBatch(writer, batch, ports);
+        await sendFrames(sender, writer.drain());
+      }
+      if (batch.end === undefined) continue;
+      // A task that only read past what is done made no progress: handed on, it might never make any.
+      if (writer === undefined) continue;
+      await sendSection(sender, writer, batch.end, ports.metrics);
+      writer = undefined;
+      rest = restOf(task, batch.section, batch.end);
+      if (rest !== undefined && context.isLate?.() === true) return await handOn(rest, task, context, ports);
     }
-    if (batch.end === undefined) continue;
-    // A task that only read past what is done made no progress: handed on, it might never make any.
-    if (writer === undefined) continue;
-    await sendSection(sender, writer, batch.end, ports.metrics);
-    writer = undefined;
-    if (await handOn(task, batch.section, batch.end, context, ports)) break;
+  } catch (thrown) {
+    // The section that is unsent is read again, and none before it.
+    if (rest === undefined || !isSluiceError(thrown) || thrown.code !== 'E_DEADLINE') throw thrown;
+    ports.log.warn({ code: thrown.code, object: task.object.key }, thrown.message);
+    await handOn(rest, task, context, ports);
   }
 }
 
@@ -176,24 +186,26 @@ async function sendFrames(sender: FrameSender, drafts: readonly FrameDraft[]): P
   await sender.send(await Promise.all(drafts.map(packFrame)));
 }
 
-/** Near the deadline, what is left of the task becomes a task of its own. `true`: this one is done. */
-async function handOn(
-  task: Task,
-  section: number,
-  end: SectionEnd,
-  context: TransformContext,
-  ports: TransformPorts,
-): Promise<boolean> {
-  const left = !end.last && (task.sections.to === null || section < task.sections.to);
-  if (!left || context.stopAt === undefined || ports.clock.now() < context.stopAt) return false;
-  const rest: Task = {
+/** What is left of a task behind a section; `undefined`: nothing. */
+function restOf(task: Task, section: number, end: SectionEnd): Task | undefined {
+  if (end.last || (task.sections.to !== null && section >= task.sections.to)) return undefined;
+  return {
     ...task,
-    id: ports.random.id(),
     sections: { from: section + 1, to: task.sections.to },
     start: end.next,
     done: task.done.filter((index) => index > section),
   };
-  await ports.tasks.send([rest], context.signal);
-  ports.log.info({ task: task.id, next: rest.id, section: section + 1 }, 'handed the rest on as a new task');
-  return true;
+}
+
+/** What is left of the task becomes a task of its own. */
+async function handOn(
+  rest: Task,
+  task: Task,
+  { signal }: TransformContext,
+  ports: TransformPorts,
+): Promise<void> {
+  const next = { ...rest, id: ports.random.id() };
+  await ports.tasks.send([next], signal);
+  const { from: section } = next.sections;
+  ports.log.info({ task: task.id, next: next.id, section }, 'handed the rest on as a new task');
 }

@@ -44,6 +44,8 @@ export type Counter =
   | 'failuresClosed'
   | 'sectionsSent'
   | 'sectionsComplete'
+  /** Records of the stream of frames that were given up and cannot be put again: gone, damaged, or of a build that nobody has. */
+  | 'recordsLost'
   | 'putsRejected'
   | 'retries';
 

@@ -144,12 +144,29 @@ export function failureSettings(variables: Variables) {
   };
 }
 
+/** Failures and undelivered records that one container sends again a second, where nobody but an event asked for it. */
+export function reprocessRate(variables: Variables): number {
+  return variables.wholeNumber('SLUICE_REPROCESS_RATE', {
+    byDefault: Number.POSITIVE_INFINITY,
+    from: 1,
+    to: 1_000_000,
+  });
+}
+
 export function taskQueueUrl(variables: Variables): string {
   return variables.url('SLUICE_TASK_QUEUE_URL', ['https:', 'http:']);
 }
 
 export function dispatchQueueUrl(variables: Variables): string {
   return variables.url('SLUICE_DISPATCH_QUEUE_URL', ['https:', 'http:']);
+}
+
+/** Where the lake is whose new objects are told of: `s3://bucket/prefix` each, with a `/` behind the bucket. */
+export function lakePlaces(variables: Variables): readonly string[] {
+  const places = variables.list('SLUICE_LAKE');
+  if (!places.every((place) => /^s3:\/\/[^/]+\//.test(place)))
+    variables.refuse('SLUICE_LAKE is no list of places on S3: s3://bucket/prefix/,s3://bucket/ is one');
+  return places;
 }
 
 /** Of messages from elsewhere, where a pipeline takes any. */

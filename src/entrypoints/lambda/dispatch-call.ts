@@ -1,4 +1,5 @@
 import type { DispatchPorts } from '../../application/dispatch/object-dispatcher.ts';
+import type { ObjectName } from '../../domain/lake-object.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Surroundings } from './handler.ts';
 import type { Invocation } from './invocation.ts';
@@ -14,6 +15,8 @@ export interface OrderQueue {
 /** What the container has; clock, log and counters are an invocation's. */
 export interface DispatchFunctionPorts extends Omit<DispatchPorts, 'clock' | 'log' | 'metrics'> {
   readonly orders: OrderQueue;
+  /** Whether a listing of the lake would show an object that arrived; what writers leave beside the data is none of it. */
+  readonly isOfLake: (name: ObjectName) => boolean;
 }
 
 /** One call of `dispatch`, and what it works with. */

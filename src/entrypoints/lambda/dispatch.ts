@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import process from 'node:process';
+import { isListed } from '../../adapters/aws/locations.ts';
 import { awsFailureModule, awsLakeModule, awsQueueModule, awsTokens } from '../../adapters/aws/module.ts';
 import { queueJson } from '../../adapters/aws/sqs-batch.ts';
 import { tokens } from '../../adapters/tokens.ts';
@@ -7,6 +8,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import {
   dispatchQueueUrl,
   failureSettings,
+  lakePlaces,
   lakeSettings,
   readSettings,
   resultsSettings,
@@ -32,6 +34,7 @@ export function createHandler(pipeline: AnyPipeline, { build }: { readonly build
 async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts> {
   const settings = readSettings(process.env, (variables) => ({
     lake: lakeSettings(variables),
+    places: lakePlaces(variables),
     results: resultsSettings(variables),
     failures: failureSettings(variables),
     queues: { taskQueueUrl: taskQueueUrl(variables), dispatchQueueUrl: dispatchQueueUrl(variables) },
@@ -47,6 +50,7 @@ async function start(surroundings: Surroundings): Promise<DispatchFunctionPorts>
     const sender = container.get(awsTokens.orders);
     return {
       source: container.get(tokens.objectSource),
+      isOfLake: (name) => isListed(name, settings.places),
       tasks: container.get(tokens.taskQueue),
       router: container.get(tokens.errorRouter),
       random: container.get(tokens.random),

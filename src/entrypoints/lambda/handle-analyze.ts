@@ -1,9 +1,11 @@
 import { Buffer } from 'node:buffer';
-import { analyzeRecord, type AnalyzePorts } from '../../application/analyze/analyze.ts';
-import { readFrameHeader } from '../../application/frames/frame-codec.ts';
+import { analyzeFrame, type AnalyzePorts } from '../../application/analyze/analyze.ts';
+import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { generationOf } from '../../application/generation.ts';
 import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import type { Frame, FrameHeader } from '../../domain/frame.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Log } from '../../domain/ports/ambient.ts';
 import { applyRecords } from './apply-records.ts';
 import {
   kinesisRecordsOf,
@@ -14,7 +16,7 @@ import {
 } from './events.ts';
 import { Fields } from './fields.ts';
 import { createFunction, type Surroundings } from './handler.ts';
-import type { Invocation } from './invocation.ts';
+import type { Invocation, StepFields } from './invocation.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 import { kinesisResponse } from './partial-response.ts';
 import { Publisher } from './publish.ts';
@@ -72,17 +74,19 @@ interface AnalyzeCall {
 async function streamEvent(records: readonly KinesisRecord[], call: AnalyzeCall): Promise<PartialResponse> {
   const { clock, applying, invocation, ports } = call;
   const { log } = invocation;
+  const about = new Map<KinesisRecord, StepFields>();
   const unfinished = await applyRecords(
     records,
     {
       limit: ports.concurrency,
       isLate: () => clock.now() >= applying.lastStart(clock.now(), invocation.endsAt),
-      onFailure: ({ eventID, kinesis }, thrown) =>
+      onFailure: (record, thrown) =>
         log.error(
           {
+            ...about.get(record),
             code: isSluiceError(thrown) ? thrown.code : undefined,
-            record: eventID,
-            partition: kinesis.partitionKey,
+            record: record.eventID,
+            partition: record.kinesis.partitionKey,
             error: thrown,
           },
           `a record comes again: ${messageOf(thrown)}`,
@@ -90,7 +94,7 @@ async function streamEvent(records: readonly KinesisRecord[], call: AnalyzeCall)
     },
     async (record) => {
       const lap = applying.laps(clock);
-      await applyRecord(record, call);
+      await applyRecord(record, call, (fields) => about.set(record, fields));
       lap();
     },
   );
@@ -99,19 +103,37 @@ async function streamEvent(records: readonly KinesisRecord[], call: AnalyzeCall)
   return kinesisResponse(unfinished);
 }
 
-async function applyRecord(record: KinesisRecord, call: AnalyzeCall): Promise<void> {
-  const { pipeline, build, clock, invocation, ports, context } = call;
-  const { signal, log, metrics } = invocation;
-  const data = await ports.claims.redeem(Buffer.from(record.kinesis.data, 'base64'), signal);
-  const analyze = () => analyzeRecord(data, { pipeline, build, signal }, { ...ports, clock, log, metrics });
+async function applyRecord(
+  record: KinesisRecord,
+  call: AnalyzeCall,
+  about: (fields: StepFields) => void,
+): Promise<void> {
+  const { invocation, ports } = call;
+  const data = await ports.claims.redeem(Buffer.from(record.kinesis.data, 'base64'), invocation.signal);
+  const frame = await unpackFrame(data);
+  const fields = fieldsOf(frame.header);
+  about(fields);
+  await invocation.step('frame', fields, (log) => applyFrame(record, frame, call, log));
+}
+
+function fieldsOf({ run, origin }: FrameHeader): StepFields {
+  if (origin.kind === 'keyed') return { run, source: origin.source };
+  return origin.kind === 'redrive' ? { run, failure: origin.failure } : { run, object: origin.object.key };
+}
+
+async function applyFrame(record: KinesisRecord, frame: Frame, call: AnalyzeCall, log: Log): Promise<void> {
+  const { pipeline, build, clock, invocation, ports } = call;
+  const { signal, metrics } = invocation;
+  const analyze = () => analyzeFrame(frame, { pipeline, build, signal }, { ...ports, clock, log, metrics });
   try {
     await analyze();
   } catch (thrown) {
     if (!isSluiceError(thrown)) throw thrown;
-    if (thrown.code === 'E_OTHER_BUILD') await handToItsBuild(record, data, call, context);
+    const own = generationOf(pipeline, undefined);
+    if (thrown.code === 'E_OTHER_BUILD') await handToItsBuild(record, frame.header, call);
     // Messages from elsewhere come without a dispatch: whoever applies the first of them makes the generation known.
-    else if (thrown.code === 'E_NOT_FOUND' && (await isOurs(data, pipeline))) {
-      await ports.store.declare(generationOf(pipeline, undefined), signal);
+    else if (thrown.code === 'E_NOT_FOUND' && frame.header.generation === own.id) {
+      await ports.store.declare(own, signal);
       await analyze();
     } else throw thrown;
   }
@@ -119,19 +141,12 @@ async function applyRecord(record: KinesisRecord, call: AnalyzeCall): Promise<vo
 
 async function handToItsBuild(
   record: KinesisRecord,
-  data: Uint8Array,
-  { ports, invocation }: AnalyzeCall,
-  context: LambdaContext,
+  { build }: FrameHeader,
+  { ports, invocation, context }: AnalyzeCall,
 ): Promise<void> {
-  const { build } = await readFrameHeader(data);
   if (await ports.kept.handle(build, record, context, invocation.signal)) return;
   throw new DomainError(`build ${build}, which the record belongs to, has not applied it`, {
     code: 'E_OTHER_BUILD',
     retryable: true,
   });
-}
-
-async function isOurs(data: Uint8Array, pipeline: AnyPipeline): Promise<boolean> {
-  const { generation } = await readFrameHeader(data);
-  return generation === generationOf(pipeline, undefined).id;
 }

@@ -2,12 +2,13 @@ import type { DispatchSummary } from '../../application/dispatch/dispatch-summar
 import { dispatch } from '../../application/dispatch/dispatch.ts';
 import { generationOf } from '../../application/generation.ts';
 import { isSluiceError } from '../../domain/errors.ts';
+import type { LakeObject, ObjectName } from '../../domain/lake-object.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { Log } from '../../domain/ports/ambient.ts';
 import { isLate, type DispatchCall, type DispatchFunctionPorts } from './dispatch-call.ts';
-import { sqsRecordsOf, type LambdaHandler } from './events.ts';
+import { isObject, sqsRecordsOf, type LambdaHandler } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
-import { withFields } from './invocation.ts';
-import { createdObjectsOf } from './object-events.ts';
+import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { locationOf, orderData, parseOrder, type Order } from './order.ts';
 import { sqsResponse } from './partial-response.ts';
 import { beginRun, dailyRun, type RunKind } from './runs.ts';
@@ -53,8 +54,11 @@ export function dispatchFunction(
         records,
         invocation,
         () => isLate(call),
-        async ({ body }) => {
-          await carryOut(await ports.orders.read(body, invocation.signal), call);
+        async ({ body }, about) => {
+          const value = await ports.orders.read(body, invocation.signal);
+          // An order that goes on has one; whatever else this is gets one of its own.
+          if (isObject(value)) about({ run: value['run'] });
+          await carryOut(value, call);
           return true;
         },
       );
@@ -76,36 +80,54 @@ async function carryOut(
     return carryOutOrder({ ...order, run: order.run ?? call.ports.random.id() }, 'order', call);
   }
   const replies: DispatchReply[] = [];
-  for (const object of created) {
-    // It says that there is a folder, and holds nothing; as a place it would be all that lies in it.
-    if (object.key.endsWith('/')) continue;
-    const reply = await dispatchArrival(locationOf(object), call);
-    if (reply !== null) replies.push(reply);
+  for (const name of created.names) {
+    const object = await arrived(name, call);
+    if (object !== null) replies.push(await dispatchArrival(object, call));
   }
+  refuseFaults(created, call.invocation.log);
   return replies;
 }
 
-async function dispatchArrival(location: string, call: DispatchCall): Promise<DispatchReply | null> {
-  const { clock, invocation, pipeline } = call;
-  const run = dailyRun(generationOf(pipeline, undefined).id, 'arrivals', clock.now());
-  const order = { locations: [location], run, after: undefined, where: undefined };
+/** `null`: it is none of the lake, or gone again. */
+async function arrived(name: ObjectName, { invocation, ports }: DispatchCall): Promise<LakeObject | null> {
+  const { log, signal } = invocation;
+  if (!ports.isOfLake(name)) {
+    log.debug({ object: locationOf(name) }, 'the object is none of the lake');
+    return null;
+  }
   try {
-    return await carryOutOrder(order, 'arrivals', call);
+    return await ports.source.stat(name, signal);
   } catch (thrown) {
     if (!isSluiceError(thrown) || thrown.code !== 'E_OBJECT_NOT_FOUND') throw thrown;
-    invocation.log.warn({ object: location }, 'the object is gone: it was removed since it was created');
+    log.warn({ object: locationOf(name) }, 'the object is gone: it was removed since it was created');
     return null;
   }
 }
 
-async function carryOutOrder(
-  order: Order & { readonly run: string },
+function dispatchArrival(object: LakeObject, call: DispatchCall): Promise<DispatchReply> {
+  const run = dailyRun(generationOf(call.pipeline, undefined).id, 'arrivals', call.clock.now());
+  const order = { locations: [], objects: [object], run, after: undefined, where: undefined };
+  return carryOutOrder(order, 'arrivals', call);
+}
+
+interface RunOrder extends Order {
+  readonly run: string;
+  readonly objects?: readonly LakeObject[];
+}
+
+function carryOutOrder(order: RunOrder, kind: RunKind, call: DispatchCall): Promise<DispatchReply> {
+  return call.invocation.step('order', { run: order.run }, (log) => planOrder(order, kind, call, log));
+}
+
+async function planOrder(
+  order: RunOrder,
   kind: RunKind,
-  { pipeline, build, clock, batches, invocation, ports }: DispatchCall,
+  call: DispatchCall,
+  log: Log,
 ): Promise<DispatchReply> {
+  const { pipeline, build, clock, batches, invocation, ports } = call;
   const { signal, metrics } = invocation;
-  const { run, locations, after, where } = order;
-  const log = withFields(invocation.log, { run });
+  const { run, locations, objects = [], after, where } = order;
   const generation = generationOf(pipeline, where);
   await ports.store.declare(generation, signal);
   // The run of an order says nothing of itself until all of it is planned: before, it cannot be over.
@@ -115,9 +137,8 @@ async function carryOutOrder(
     { store: ports.store, clock },
     signal,
   );
-  const stopAt = () => batches.lastStart(clock.now(), invocation.endsAt);
   const summary = await dispatch(
-    { run, locations, stopAt, ...(after === undefined ? {} : { after }) },
+    { run, locations, objects, isLate: () => isLate(call), ...(after === undefined ? {} : { after }) },
     { pipeline, generation, build, where, signal },
     { ...ports, clock, log, metrics },
     batches.laps(clock),

@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { redrive, type RedrivePorts, type RedriveSummary } from '../../application/reprocess/redrive.ts';
-import { DomainError, isSluiceError, messageOf } from '../../domain/errors.ts';
+import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { RoutedFailure } from '../../domain/ports/error-router.ts';
 import type { FailureRecord, ResultStore } from '../../domain/ports/result-store.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
+import { isRedrivenUnasked } from '../../domain/routing.ts';
 import type { Task } from '../../domain/section.ts';
 import {
   isObject,
@@ -15,9 +16,10 @@ import {
   type SqsRecord,
 } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
-import { withFields, type Invocation } from './invocation.ts';
+import type { Invocation } from './invocation.ts';
 import { readWhole } from './kept-bundles.ts';
-import { createdObjectsOf } from './object-events.ts';
+import { createdObjectsOf, refuseFaults } from './object-events.ts';
+import { Pace, sharesOf } from './pace.ts';
 import { sqsResponse } from './partial-response.ts';
 import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
 import { beginRun, dailyRun } from './runs.ts';
@@ -29,7 +31,7 @@ import { putAgain, undeliveredOf, type PutAgain, type UndeliveredPorts } from '.
 export interface ReprocessFunctionPorts
   extends
     Omit<RedrivePorts, 'clock' | 'log' | 'metrics'>,
-    Pick<UndeliveredPorts, 'claims' | 'kept' | 'streamName' | 'readShard'> {
+    Pick<UndeliveredPorts, 'claims' | 'kept' | 'pace' | 'streamName' | 'readShard'> {
   readonly store: ResultStore;
   readonly tasks: TaskQueue;
   readonly letters: DeadLetters;
@@ -58,8 +60,6 @@ export interface RedriveReply {
 /** Failures that are redriven together at most. */
 const BATCH = 500;
 const EXAMPLES = 20;
-/** How often one build tries a failure because of its messages; a direct call tries whatever it selects. */
-const TRIES_BY_MESSAGE = 3;
 
 /** `reprocess` as a function: sends what failed, and only that, back to where it failed. */
 export function reprocessFunction(
@@ -106,17 +106,21 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
     records,
     invocation,
     () => isLate(call),
-    async (record) => {
+    async (record, about) => {
       const text = await ports.letters.read(record.body, signal);
       const value = parseJson(text, 'a message');
       if (isObject(value) && 'failure' in value) {
-        const found = await openFailure(ports.letters.failure(text), call);
+        const routed = ports.letters.failure(text);
+        about({ run: routed.run, failure: routed.failure.id });
+        const found = await openFailure(routed, call);
         if (found === 'unknown') return false;
-        if (found !== 'done') failures.set(record, found);
+        if (found !== 'settled') failures.set(record, found);
         return true;
       }
       if (isObject(value) && 'sections' in value) {
-        await ports.tasks.send([await ports.letters.task(text, signal)], signal);
+        const task = await ports.letters.task(text, signal);
+        about({ run: task.run, task: task.id });
+        await ports.tasks.send([task], signal);
         return true;
       }
       if ((await undeliveredIn(value, call)) !== null) return true;
@@ -129,32 +133,34 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
 }
 
 /**
- * @returns `done` where nothing is left to do for its message; `unknown` where it is not open yet: the frame that opens it is on
- *   its way, after the copy that lies here
+ * @returns `unknown` where it is not open yet: the frame that opens it is on its way, after the copy that lies here; `settled` where it
+ *   is closed, or waits for another build
  */
 async function openFailure(
-  { generation, failure, build: failedIn }: RoutedFailure,
+  { generation, build: failedBy, failure }: RoutedFailure,
   { pipeline, build, invocation, ports }: ReprocessCall,
-): Promise<FailureRecord | 'done' | 'unknown'> {
+): Promise<FailureRecord | 'settled' | 'unknown'> {
   const own = `${pipeline.name}@${pipeline.version}`;
   if (generation !== own && !generation.startsWith(`${own}?`)) {
     throw new DomainError(`a failure is of ${generation}, and this function belongs to ${own}`, {
       code: 'E_EVENT',
     });
   }
+  // The copy comes before its frame: what the store still says may be older.
+  if (failedBy === build) return leftOpen(failure.id, invocation);
   const query = { generation, id: failure.id, limit: 1 };
   for await (const record of ports.store.failures(query, invocation.signal)) {
-    if (record.state !== 'open') return 'done';
-    // Whatever fails again comes here again, by a message of its own: what this code cannot mend would go round for ever.
-    if (failedIn !== build || record.attempts < TRIES_BY_MESSAGE) return record;
-    invocation.log.warn(
-      { failure: failure.id, attempts: record.attempts },
-      'the failure is left open: this build has tried it often enough',
-    );
-    return 'done';
+    if (record.state === 'closed') return 'settled';
+    return isRedrivenUnasked(record, build) ? record : leftOpen(failure.id, invocation);
   }
   invocation.log.info({ failure: failure.id }, 'the failure is not open yet: its message comes again');
   return 'unknown';
+}
+
+/** Whoever deploys mended code redrives it by a direct call. */
+function leftOpen(failure: string, { log }: Invocation): 'settled' {
+  log.info({ failure }, 'the failure stays open: this build would only fail it again');
+  return 'settled';
 }
 
 /** @returns the messages that are to come again */
@@ -162,22 +168,32 @@ async function redriveMessages(
   failures: ReadonlyMap<SqsRecord, FailureRecord>,
   call: ReprocessCall,
 ): Promise<readonly SqsRecord[]> {
+  const { batches, clock, invocation, ports } = call;
+  const { endsAt, log, signal } = invocation;
   const again: SqsRecord[] = [];
   const byGeneration = Map.groupBy(failures, ([, { generation }]) => generation);
   for (const [generation, entries] of byGeneration) {
-    try {
-      const run = await redrivesOf(generation, call);
-      await redriveBatch(
-        entries.map(([, failure]) => failure),
-        run,
-        call,
-      );
-    } catch (thrown) {
-      again.push(...entries.map(([record]) => record));
-      call.invocation.log.error(
-        { code: isSluiceError(thrown) ? thrown.code : undefined, failures: entries.length, error: thrown },
-        `failures come again: ${messageOf(thrown)}`,
-      );
+    for (const share of sharesOf(entries, ports.pace.share)) {
+      try {
+        if (ports.pace.freeAt >= batches.lastStart(clock.now(), endsAt)) {
+          throw new InfrastructureError('at their rate there is no time left for them', {
+            code: 'E_DEADLINE',
+          });
+        }
+        await ports.pace.take(share.length, signal);
+        const run = await redrivesOf(generation, call);
+        await redriveBatch(
+          share.map(([, failure]) => failure),
+          run,
+          call,
+        );
+      } catch (thrown) {
+        again.push(...share.map(([record]) => record));
+        log.error(
+          { code: isSluiceError(thrown) ? thrown.code : undefined, failures: share.length, error: thrown },
+          `failures come again: ${messageOf(thrown)}`,
+        );
+      }
     }
   }
   return again;
@@ -189,17 +205,15 @@ async function redriveBatch(
   { pipeline, build, clock, batches, invocation, ports }: ReprocessCall,
 ): Promise<RedriveSummary> {
   const { signal, metrics, endsAt: deadline } = invocation;
-  const log = withFields(invocation.log, { run });
-  const lap = batches.laps(clock);
-  const summary = await redrive(
-    inOrder(failures),
-    { pipeline, build, run, deadline, signal },
-    { ...ports, clock, log, metrics },
-  );
-  lap();
-  for (const { id, code, reason } of summary.notRedrivable)
-    log.warn({ code, failure: id }, `the failure is left open: ${reason}`);
-  return summary;
+  const context = { pipeline, build, run, deadline, signal };
+  return invocation.step('redrive', { run }, async (log) => {
+    const lap = batches.laps(clock);
+    const summary = await redrive(inOrder(failures), context, { ...ports, clock, log, metrics });
+    lap();
+    for (const { id, code, reason } of summary.notRedrivable)
+      log.warn({ code, failure: id }, `the failure is left open: ${reason}`);
+    return summary;
+  });
 }
 
 async function* inOrder(failures: readonly FailureRecord[]): AsyncGenerator<FailureRecord> {
@@ -220,26 +234,23 @@ async function redriveSelected(
   const run = await redrivesOf(query.generation ?? '', call);
   const examples: RedriveSummary['notRedrivable'][number][] = [];
   const reply = { run, redriven: 0, notRedrivable: { total: 0, examples }, more: false };
-  const size = Math.max(1, Math.min(BATCH, Math.floor(rate)));
+  const pace = new Pace(rate, clock);
+  const size = Math.min(BATCH, pace.share);
   let batch: FailureRecord[] = [];
-  /** Resolves to how long to wait for the next batch, in milliseconds. */
   const flush = async () => {
-    const begunAt = clock.now();
+    await pace.take(batch.length, signal);
     const { sent, notRedrivable } = await redriveBatch(batch, run, call);
     reply.redriven += sent;
     reply.notRedrivable.total += notRedrivable.length;
     examples.push(...notRedrivable.slice(0, EXAMPLES - examples.length));
-    const pauseMs = (batch.length / rate) * 1000 - (clock.now() - begunAt);
     batch = [];
-    return Math.max(0, pauseMs);
   };
   for await (const record of selected()) {
     batch.push(record);
     if (batch.length < size) continue;
-    const pauseMs = await flush();
-    if (clock.now() + pauseMs >= call.batches.lastStart(clock.now(), invocation.endsAt))
+    await flush();
+    if (pace.freeAt >= call.batches.lastStart(clock.now(), invocation.endsAt))
       return { ...reply, more: true };
-    await clock.sleep(pauseMs, signal);
   }
   if (batch.length > 0) await flush();
   return reply;
@@ -272,7 +283,7 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
   if (created === null) return null;
   let sent = 0;
   let lost = 0;
-  for (const name of created) {
+  for (const name of created.names) {
     const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
     const kept = undeliveredOf(
       parseJson(Buffer.from(bytes).toString('utf8'), `s3://${name.bucket}/${name.key}`),
@@ -286,6 +297,7 @@ async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAg
     sent += again.sent;
     lost += again.lost;
   }
+  refuseFaults(created, log);
   log.info({ sent, lost }, 'put undelivered records into the stream again');
   return { sent, lost };
 }

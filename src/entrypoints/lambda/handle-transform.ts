@@ -19,7 +19,7 @@ import {
 } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
 import { ingestArrived, type Arriving } from './ingest-arrived.ts';
-import { withFields, type Invocation } from './invocation.ts';
+import type { Invocation } from './invocation.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 import { kinesisResponse, sqsResponse } from './partial-response.ts';
 import { dailyRun } from './runs.ts';
@@ -28,6 +28,9 @@ import { takeMessages } from './take-messages.ts';
 
 /** A claim outlives the invocation that made it, or two would work on one message; in milliseconds. */
 const MIN_LEASE_MS = 10_000;
+
+/** What is unsent so long before the end of the invocation, in milliseconds, is handed on; never more than an eighth of the time that there is. */
+const HAND_ON_MS = 500;
 
 /** What the queues' messages and somebody else's records hold. */
 export interface Arrivals {
@@ -56,6 +59,7 @@ export function transformFunction(
 ): LambdaHandler {
   const generation = generationOf(pipeline, undefined).id;
   const sections = new StepTimes();
+  const slices = new StepTimes();
   return createFunction({
     name: 'transform',
     surroundings,
@@ -67,6 +71,7 @@ export function transformFunction(
         generation,
         clock: surroundings.clock,
         sections,
+        slices,
         invocation,
         ports,
         context,
@@ -87,9 +92,16 @@ interface TransformCall {
   readonly clock: Surroundings['clock'];
   /** How long sections took lately. */
   readonly sections: StepTimes;
+  /** How long slices of messages from elsewhere took lately. */
+  readonly slices: StepTimes;
   readonly invocation: Invocation;
   readonly ports: TransformFunctionPorts;
   readonly context: LambdaContext;
+}
+
+/** By the sections of this very invocation, too: the first of a container tells how long the second may take. */
+function isLate({ clock, sections, invocation }: TransformCall): boolean {
+  return clock.now() >= sections.lastStart(clock.now(), invocation.endsAt);
 }
 
 async function queueEvent(records: readonly SqsRecord[], call: TransformCall): Promise<PartialResponse> {
@@ -103,22 +115,26 @@ async function queueEvent(records: readonly SqsRecord[], call: TransformCall): P
 }
 
 async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Promise<PartialResponse> {
-  const { clock, sections, invocation, ports } = call;
-  const isLate = () => clock.now() >= sections.lastStart(clock.now(), invocation.endsAt);
-  const failed = await takeMessages(records, invocation, isLate, async (record) => {
-    const task = await ports.arrivals.task(record.body, invocation.signal);
-    if (task.build !== call.build)
-      return ports.kept.handle(task.build, record, call.context, invocation.signal);
-    await transformOne(task, call);
-    return true;
-  });
+  const { invocation, ports } = call;
+  const failed = await takeMessages(
+    records,
+    invocation,
+    () => isLate(call),
+    async (record, about) => {
+      const task = await ports.arrivals.task(record.body, invocation.signal);
+      about({ run: task.run, task: task.id });
+      if (task.build !== call.build)
+        return ports.kept.handle(task.build, record, call.context, invocation.signal);
+      await transformOne(task, call);
+      return true;
+    },
+  );
   return sqsResponse(failed);
 }
 
 async function transformOne(task: Task, call: TransformCall): Promise<void> {
   const { pipeline, build, clock, sections, invocation, ports } = call;
   const { signal } = invocation;
-  const log = withFields(invocation.log, { run: task.run, task: task.id });
   const lap = sections.laps(clock);
   // Where a section is over is told by nothing but its counter.
   const metrics: Metrics = {
@@ -127,9 +143,12 @@ async function transformOne(task: Task, call: TransformCall): Promise<void> {
       invocation.metrics.add(counter, value);
     },
   };
-  const stopAt = sections.lastStart(clock.now(), invocation.endsAt);
-  const deadline = invocation.endsAt;
-  await transformTask(task, { pipeline, build, stopAt, deadline, signal }, { ...ports, clock, log, metrics });
+  const left = invocation.endsAt - clock.now();
+  const deadline = invocation.endsAt - Math.min(HAND_ON_MS, left / 8);
+  const context = { pipeline, build, isLate: () => isLate(call), deadline, signal };
+  await invocation.step('task', { run: task.run, task: task.id, object: task.object.key }, (log) =>
+    transformTask(task, context, { ...ports, clock, log, metrics }),
+  );
 }
 
 async function messageEvent(
@@ -183,7 +202,7 @@ async function ingestInto<R>(
   source: string,
   call: TransformCall,
 ): Promise<readonly R[]> {
-  const { pipeline, build, generation, clock, invocation, ports } = call;
+  const { pipeline, build, generation, clock, slices, invocation, ports } = call;
   const { dedup } = ports;
   if (dedup === null) {
     throw new InfrastructureError('messages from elsewhere come in, and SLUICE_REDIS_URL is not set', {
@@ -192,12 +211,20 @@ async function ingestInto<R>(
   }
   const { signal, metrics, endsAt: deadline } = invocation;
   const run = dailyRun(generation, 'messages', clock.now(), source);
-  const log = withFields(invocation.log, { run });
+  const slicing = {
+    isLate: () => clock.now() >= slices.lastStart(clock.now(), deadline),
+    onDone: slices.laps(clock),
+  };
   const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());
-  return ingestArrived(
-    arriving,
-    { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal },
-    { ...ports, dedup, clock, log, metrics },
+  const context = { pipeline, generation, build, run, source, where: undefined, leaseMs, deadline, signal };
+  return invocation.step('messages', { run, source }, (log) =>
+    ingestArrived(arriving, slicing, context, {
+      ...ports,
+      dedup,
+      clock,
+      log,
+      metrics,
+    }),
   );
 }
 

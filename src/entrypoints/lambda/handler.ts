@@ -1,7 +1,7 @@
 import { isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { Clock, Log, Metrics } from '../../domain/ports/ambient.ts';
 import type { LambdaContext, LambdaHandler } from './events.ts';
-import { Invocation } from './invocation.ts';
+import { Invocation, type Traced } from './invocation.ts';
 import { ownedBy } from './owners.ts';
 import { WarmStart } from './warm-start.ts';
 
@@ -14,8 +14,7 @@ export interface Surroundings {
   readonly log: Log;
   /** Counters of one invocation, and what writes them when it is over. */
   startMetrics(requestId: string): { readonly metrics: Metrics; readonly flush: () => void };
-  /** Runs an invocation as a span of a trace. */
-  traced<T>(span: string, attributes: Readonly<Record<string, string>>, work: () => Promise<T>): Promise<T>;
+  readonly traced: Traced;
 }
 
 export interface FunctionOptions<Ports extends object> {
@@ -40,13 +39,13 @@ export interface FunctionOptions<Ports extends object> {
  */
 export function createFunction<Ports extends object>(options: FunctionOptions<Ports>): LambdaHandler {
   const { name, surroundings, start, handle } = options;
-  const { clock, log } = surroundings;
+  const { clock, log, traced } = surroundings;
   const warm = new WarmStart(start);
   return async (event, context) => {
     const requestId = context.awsRequestId;
     const { metrics, flush } = surroundings.startMetrics(requestId);
     const remainingMs = context.getRemainingTimeInMillis();
-    const invocation = new Invocation({ requestId, clock, log, metrics, remainingMs });
+    const invocation = new Invocation({ requestId, clock, log, metrics, traced, remainingMs });
     const work = async () => {
       const ports = await unlessAborted(warm.get(), invocation.signal);
       return handle(event, invocation, invocation.watched(ports), context);
@@ -54,7 +53,7 @@ export function createFunction<Ports extends object>(options: FunctionOptions<Po
     const attributes = { 'faas.invocation_id': requestId };
     try {
       return await ownedBy(invocation, () =>
-        surroundings.traced(`sluice.${name}`, attributes, () => ending(invocation, work)),
+        traced(`sluice.${name}`, attributes, () => ending(invocation, work)),
       );
     } catch (thrown) {
       const code = isSluiceError(thrown) ? thrown.code : undefined;

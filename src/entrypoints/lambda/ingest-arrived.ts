@@ -24,40 +24,63 @@ export interface Arriving<R> {
   line(signal: AbortSignal): Promise<Uint8Array>;
 }
 
+export interface SliceOptions {
+  /** Asked before each slice but the first: whether there is no time left for it. */
+  readonly isLate: () => boolean;
+  /** Called at the end of each slice. */
+  readonly onDone: () => void;
+}
+
+/** Messages in one slice: enough to fill frames and requests, and few enough to end soon. */
+const SLICE = 500;
+
 interface Taken<R> {
   readonly record: R;
   readonly message: ArrivedMessage;
 }
 
 /**
- * Takes in messages from elsewhere, as many at a time as the store of keys takes. What cannot be read is a failure of its message and
+ * Takes in messages from elsewhere, slice by slice, as long as there is time. What cannot be read is a failure of its message and
  * not of the batch.
  *
- * @returns the records that are to come again: somebody else has their key in hand, or they could not be put
+ * @returns the records that are to come again: somebody else has their key in hand, they could not be put, or there was no time for them
  */
 export async function ingestArrived<R>(
+  arriving: readonly Arriving<R>[],
+  { isLate, onDone }: SliceOptions,
+  context: IngestContext,
+  ports: IngestPorts,
+): Promise<readonly R[]> {
+  const step = Math.min(SLICE, ports.dedup.capabilities.maxBatchKeys);
+  const again: R[] = [];
+  for (let at = 0; at < arriving.length; at += step) {
+    // The first is always taken: a batch that is given back untouched would come back like this.
+    if (context.signal.aborted || (at > 0 && isLate())) {
+      const rest = arriving.slice(at).map(({ record }) => record);
+      ports.log.info({ messages: rest.length }, 'gave messages back: there is no time left for them');
+      return [...again, ...rest];
+    }
+    again.push(...(await ingestSlice(arriving.slice(at, at + step), context, ports)));
+    onDone();
+  }
+  return again;
+}
+
+async function ingestSlice<R>(
   arriving: readonly Arriving<R>[],
   context: IngestContext,
   ports: IngestPorts,
 ): Promise<readonly R[]> {
-  const { maxBatchKeys } = ports.dedup.capabilities;
   const again: R[] = [];
   const taken = await takeIn(arriving, context, ports.log, again);
-  for (let at = 0; at < taken.length; at += maxBatchKeys) {
-    const batch = taken.slice(at, at + maxBatchKeys);
-    try {
-      context.signal.throwIfAborted();
-      const outcomes = await ingest(
-        batch.map(({ message }) => message),
-        context,
-        ports,
-      );
-      again.push(...batch.filter((_, index) => outcomes[index] === 'busy').map(({ record }) => record));
-    } catch (thrown) {
-      // Those that went through are duplicates when they come again.
-      again.push(...batch.map(({ record }) => record));
-      ports.log.error({ messages: batch.length, error: thrown }, `messages come again: ${messageOf(thrown)}`);
-    }
+  try {
+    const messages = taken.map(({ message }) => message);
+    const outcomes = await ingest(messages, context, ports);
+    again.push(...taken.filter((_, index) => outcomes[index] === 'busy').map(({ record }) => record));
+  } catch (thrown) {
+    // Those that went through are duplicates when they come again.
+    again.push(...taken.map(({ record }) => record));
+    ports.log.error({ messages: taken.length, error: thrown }, `messages come again: ${messageOf(thrown)}`);
   }
   return again;
 }

@@ -1,15 +1,27 @@
 import { InfrastructureError } from '../../domain/errors.ts';
 import type { Clock, Log, LogFields, Metrics } from '../../domain/ports/ambient.ts';
 import { InFlight } from './in-flight.ts';
+import { ownedBy } from './owners.ts';
 
 /** For the reply, and for what has to be written once the work has stopped, in milliseconds; never more than a quarter of the time that there is. */
 const MARGIN_MS = 1_000;
+
+/** Does work as a span of a trace. */
+export type Traced = <T>(
+  span: string,
+  attributes: Readonly<Record<string, string>>,
+  work: () => Promise<T>,
+) => Promise<T>;
+
+/** What a piece of work is about: a run, and of it a task, an object, a source. */
+export type StepFields = Readonly<Record<string, string>>;
 
 export interface InvocationOptions {
   readonly requestId: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly traced: Traced;
   /** Milliseconds until Lambda ends the process. */
   readonly remainingMs: number;
 }
@@ -22,14 +34,16 @@ export class Invocation {
   /** Milliseconds since 1970; the signal is aborted then, so that there is time left to say how far it came. */
   readonly endsAt: number;
   readonly #clock: Clock;
+  readonly #traced: Traced;
   readonly #inFlight: InFlight;
   readonly #stop = new AbortController();
   readonly #ended = new AbortController();
   #failure: Error | undefined;
 
-  constructor({ requestId, clock, log, metrics, remainingMs }: InvocationOptions) {
+  constructor({ requestId, clock, log, metrics, traced, remainingMs }: InvocationOptions) {
     this.requestId = requestId;
     this.#clock = clock;
+    this.#traced = traced;
     this.log = withFields(log, { requestId });
     this.metrics = metrics;
     this.endsAt = clock.now() + remainingMs - Math.min(MARGIN_MS, remainingMs / 4);
@@ -45,6 +59,16 @@ export class Invocation {
   /** The ports of the container, as this invocation may use them. */
   watched<Ports extends object>(ports: Ports): Ports {
     return this.#inFlight.watched(ports);
+  }
+
+  /** Does a piece of the work: a span of its own, and all that is logged meanwhile, by adapters too, says what it is about. */
+  step<T>(name: string, fields: StepFields, work: (log: Log) => Promise<T>): Promise<T> {
+    const log = withFields(this.log, fields);
+    const attributes = Object.fromEntries(
+      Object.entries(fields).map(([field, value]) => [`sluice.${field}`, value]),
+    );
+    const owner = { log, metrics: this.metrics, fail: (error: Error) => this.fail(error) };
+    return this.#traced(`sluice.${name}`, attributes, () => ownedBy(owner, () => work(log)));
   }
 
   /** What it was called for is not done, whatever the handler says; the first reason counts. */

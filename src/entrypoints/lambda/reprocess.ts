@@ -9,6 +9,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import {
   lakeSettings,
   readSettings,
+  reprocessRate,
   resultsSettings,
   streamSettings,
   taskQueueUrl,
@@ -18,6 +19,7 @@ import type { LambdaHandler } from './events.ts';
 import { reprocessFunction, type ReprocessFunctionPorts } from './handle-reprocess.ts';
 import type { Surroundings } from './handler.ts';
 import { KeptBundles } from './kept-bundles.ts';
+import { Pace } from './pace.ts';
 import { resultsModule } from './results-module.ts';
 import { lambdaSurroundings } from './surroundings.ts';
 
@@ -30,11 +32,12 @@ export function createHandler(pipeline: AnyPipeline, { build }: { readonly build
 }
 
 async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise<ReprocessFunctionPorts> {
-  const { lake, stream, tasks, results } = readSettings(process.env, (variables) => ({
+  const { lake, stream, tasks, results, rate } = readSettings(process.env, (variables) => ({
     lake: lakeSettings(variables),
     stream: streamSettings(variables),
     tasks: taskQueueUrl(variables),
     results: resultsSettings(variables),
+    rate: reprocessRate(variables),
   }));
   const modules = [
     awsLakeModule(lake),
@@ -59,6 +62,7 @@ async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise
       random: reading.random,
       claims,
       kept: new KeptBundles({ source, bucket: lake.bucket, pipeline: pipeline.name, name: 'reprocess' }),
+      pace: new Pace(rate, reading.clock),
       streamName: stream.streamName,
       readShard: (range, signal) => readShardRange(range, reading, signal),
       letters: {

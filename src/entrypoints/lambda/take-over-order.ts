@@ -2,10 +2,9 @@ import { takeOver, type TakeOverSummary } from '../../application/dispatch/take-
 import type { ObjectName } from '../../domain/lake-object.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { RunRecord } from '../../domain/ports/result-store.ts';
-import type { DispatchCall } from './dispatch-call.ts';
+import { isLate, type DispatchCall } from './dispatch-call.ts';
 import { isObject } from './events.ts';
 import { Fields, wrong } from './fields.ts';
-import { withFields } from './invocation.ts';
 import { locationOf } from './order.ts';
 import { ownGenerations, type OwnGeneration } from './own-generations.ts';
 import { beginRun } from './runs.ts';
@@ -47,10 +46,9 @@ export function parseTakeOver(value: unknown, pipeline: AnyPipeline): TakeOverOr
 
 /** Goes through the generations of this pipeline in order of their ids, as far as time allows; the rest becomes an order of its own. */
 export async function takeOverAll(order: TakeOverOrder, call: DispatchCall): Promise<TakeOverReply> {
-  const { pipeline, batches, clock, invocation, ports } = call;
+  const { pipeline, invocation, ports } = call;
   const { signal, log } = invocation;
   const takenOver: TakeOverReply['takenOver'][number][] = [];
-  const stopAt = () => batches.lastStart(clock.now(), invocation.endsAt);
   const goOn = async (generation: string, after?: ObjectName): Promise<TakeOverReply> => {
     const rest = { generation, ...(after === undefined ? {} : { after: locationOf(after) }) };
     await ports.orders.send({ pipeline: pipeline.name, takeOver: true, ...rest }, signal);
@@ -61,9 +59,9 @@ export async function takeOverAll(order: TakeOverOrder, call: DispatchCall): Pro
     const { id } = own.generation;
     if (order.generation !== undefined && id < order.generation) continue;
     // The first is always taken, or the rest would be all there was.
-    if (takenOver.length > 0 && clock.now() >= stopAt()) return goOn(id);
+    if (takenOver.length > 0 && isLate(call)) return goOn(id);
     const after = id === order.generation ? order.after : undefined;
-    const { rest, ...summary } = await takeOverGeneration(own, after, stopAt, call);
+    const { rest, ...summary } = await takeOverGeneration(own, after, call);
     takenOver.push({ run: runOf(id, call.build), generation: id, ...summary });
     if (rest !== null) return goOn(id, rest);
   }
@@ -74,9 +72,9 @@ export async function takeOverAll(order: TakeOverOrder, call: DispatchCall): Pro
 async function takeOverGeneration(
   { generation, where }: OwnGeneration,
   after: ObjectName | undefined,
-  stopAt: () => number,
-  { pipeline, build, clock, batches, invocation, ports }: DispatchCall,
+  call: DispatchCall,
 ): Promise<TakeOverSummary> {
+  const { pipeline, build, clock, batches, invocation, ports } = call;
   const { signal, metrics } = invocation;
   const { store } = ports;
   const run = runOf(generation.id, build);
@@ -84,11 +82,10 @@ async function takeOverGeneration(
     // As with every order, it says nothing of itself until all of it is planned: before, it cannot be over.
     await beginRun({ id: run, generation: generation.id, build, report: null }, { store, clock }, signal);
   };
-  const summary = await takeOver(
-    { run, stopAt, begin, ...(after === undefined ? {} : { after }) },
-    { pipeline, generation, build, where, signal },
-    { ...ports, clock, log: withFields(invocation.log, { run }), metrics },
-    batches.laps(clock),
+  const request = { run, isLate: () => isLate(call), begin, ...(after === undefined ? {} : { after }) };
+  const context = { pipeline, generation, build, where, signal };
+  const summary = await invocation.step('order', { run }, (log) =>
+    takeOver(request, context, { ...ports, clock, log, metrics }, batches.laps(clock)),
   );
   const begun: RunRecord | undefined = summary.rest === null ? await store.run(run, signal) : undefined;
   if (begun !== undefined && begun.finishedAt === null)

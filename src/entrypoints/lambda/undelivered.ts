@@ -5,6 +5,7 @@ import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../.
 import type { PackedFrame } from '../../domain/frame.ts';
 import type { Log } from '../../domain/ports/ambient.ts';
 import { isObject, kinesisRecordsOf, parseJson, resourceName } from './events.ts';
+import { sharesOf, type Pace } from './pace.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 
 /** Consecutive records of a shard. */
@@ -18,6 +19,8 @@ export interface ShardRange {
 
 /** What an on-failure destination says of a batch that a mapping gave up. */
 export interface Undelivered extends ShardRange {
+  /** How many there were, where it says so. */
+  readonly records: number | null;
   /** The records themselves: a destination on S3 keeps them, others only say where they were. */
   readonly data: readonly Uint8Array[] | null;
 }
@@ -26,11 +29,12 @@ export interface Undelivered extends ShardRange {
 export function undeliveredOf(value: unknown): Undelivered | null {
   const info = isObject(value) ? value['KinesisBatchInfo'] : undefined;
   if (!isObject(value) || !isObject(info)) return null;
-  const { streamArn, shardId, startSequenceNumber: from, endSequenceNumber: to } = info;
+  const { streamArn, shardId, startSequenceNumber: from, endSequenceNumber: to, batchSize } = info;
   if (![streamArn, shardId, from, to].every((field) => typeof field === 'string')) return null;
   if (!/^\d+$/.test(from as string) || !/^\d+$/.test(to as string)) return null;
   const range = { streamName: resourceName(streamArn as string), shardId, from, to } as ShardRange;
-  return { ...range, data: dataOf(value['payload']) };
+  const records = Number.isSafeInteger(batchSize) ? (batchSize as number) : null;
+  return { ...range, records, data: dataOf(value['payload']) };
 }
 
 function dataOf(payload: unknown): readonly Uint8Array[] | null {
@@ -44,6 +48,7 @@ export interface UndeliveredPorts extends Omit<FrameSenderOptions, 'retry' | 'st
   readonly claims: { redeem(data: Uint8Array, signal: AbortSignal): Promise<Uint8Array> };
   readonly kept: KeptBundles;
   readonly log: Log;
+  readonly pace: Pace;
   readonly streamName: string;
   /** Records of a shard, in order, page by page. @throws InfrastructureError `E_TRIMMED` after those that are left */
   readShard(range: ShardRange, signal: AbortSignal): AsyncIterable<readonly { readonly data: Uint8Array }[]>;
@@ -82,14 +87,21 @@ export async function putAgain(
   let sent = 0;
   let lost = 0;
   const put = async (records: readonly Uint8Array[]) => {
-    const frames: PackedFrame[] = [];
-    for (const data of records) {
-      const frame = await frameOf(data, build, ports);
-      if (frame === null) lost++;
-      else frames.push(frame);
+    for (const share of sharesOf(records, ports.pace.share)) {
+      await ports.pace.take(share.length, signal);
+      const frames: PackedFrame[] = [];
+      for (const data of share) {
+        const frame = await frameOf(data, build, ports);
+        if (frame !== null) frames.push(frame);
+      }
+      await sender.send(frames);
+      sent += frames.length;
+      lose(share.length - frames.length);
     }
-    await sender.send(frames);
-    sent += frames.length;
+  };
+  const lose = (records: number) => {
+    lost += records;
+    ports.metrics.add('recordsLost', records);
   };
   if (undelivered.data !== null) {
     await put(undelivered.data);
@@ -100,9 +112,13 @@ export async function putAgain(
       await put(page.map(({ data }) => data));
   } catch (thrown) {
     if (!isSluiceError(thrown) || thrown.code !== 'E_TRIMMED') throw thrown;
-    // Nobody can bring them back; the sections that they were of are missing, and the next dispatch does them again.
-    log.error({ code: thrown.code, shard: shardId, from, to, error: thrown }, thrown.message);
-    lost++;
+    // Nobody can bring them back.
+    lose(Math.max(1, (undelivered.records ?? 0) - sent - lost));
+    log.error(
+      { code: thrown.code, shard: shardId, from, to, lost, error: thrown },
+      `${thrown.message}. Dispatch again: sections that miss a frame are done again, and failures that were redriven are open still. Messages ` +
+        'from elsewhere have to be sent again, once their keys are forgotten',
+    );
   }
   return { sent, lost };
 }

@@ -1,12 +1,11 @@
 import type { StreamRecord } from '../../adapters/inmemory/stream.ts';
-import { analyzeRecord } from '../../application/analyze/analyze.ts';
+import { analyzeFrame } from '../../application/analyze/analyze.ts';
 import { dispatch } from '../../application/dispatch/dispatch.ts';
-import { readFrameHeader } from '../../application/frames/frame-codec.ts';
+import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { generationOf } from '../../application/generation.ts';
 import { ingest } from '../../application/ingest/ingest.ts';
 import { redrive } from '../../application/reprocess/redrive.ts';
 import { transformTask } from '../../application/transform/transform.ts';
-import { isSluiceError } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
@@ -72,7 +71,8 @@ export const useCases: Functions = {
     const { build, pipeline } = ownerOf(task.build, call);
     const { ports, signal } = call;
     const deadline = call.deadline - MARGIN_MS;
-    await transformTask(task, { pipeline, build, signal, deadline, stopAt: deadline - MARGIN_MS }, ports);
+    const isLate = () => ports.clock.now() >= deadline - MARGIN_MS;
+    await transformTask(task, { pipeline, build, signal, deadline, isLate }, ports);
   },
 
   async ingest(source, messages, { program, ports, signal, deadline }) {
@@ -135,13 +135,6 @@ function ownerOf(build: string, { program, kept }: FunctionCall): Program {
 }
 
 async function analyze(data: Uint8Array, call: FunctionCall): Promise<void> {
-  const { program, kept, ports, signal } = call;
-  try {
-    await analyzeRecord(data, { ...program, signal }, ports);
-  } catch (thrown) {
-    if (!isSluiceError(thrown) || thrown.code !== 'E_OTHER_BUILD') throw thrown;
-    const owner = kept((await readFrameHeader(data)).build);
-    if (owner === undefined) throw thrown;
-    await analyzeRecord(data, { ...owner, signal }, ports);
-  }
+  const frame = await unpackFrame(data);
+  await analyzeFrame(frame, { ...ownerOf(frame.header.build, call), signal: call.signal }, call.ports);
 }

@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient, type Message } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InMemoryLog } from '../../../src/adapters/inmemory/log.ts';
 import { S3ClaimCheck } from '../../../src/adapters/aws/claim-check.ts';
 import { AwsErrorRouter } from '../../../src/adapters/aws/error-router.ts';
 import { S3FailureLedger } from '../../../src/adapters/aws/failure-ledger.ts';
@@ -16,6 +17,7 @@ import { createSqsCalls } from '../../../src/adapters/aws/sqs-client.ts';
 import { toTaggedJson } from '../../../src/application/values/tagged-json.ts';
 import { decodeValue } from '../../../src/application/values/value-reader.ts';
 import { encodeValue } from '../../../src/application/values/value-writer.ts';
+import { InfrastructureError } from '../../../src/domain/errors.ts';
 import type { RoutedFailure } from '../../../src/domain/ports/error-router.ts';
 import { defaultRetry } from '../../../src/domain/retry.ts';
 import { count, definePipeline, sum } from '../../../src/index.ts';
@@ -79,7 +81,7 @@ function newPlace({ attempts = defaultRetry.attempts, ...endpoints }: PlaceOptio
     { queueUrl: topicArn, maxBatchBytes: MAX_PUBLISH_BYTES, retry },
   );
   return {
-    router: new AwsErrorRouter({ ledger, queue, topic }),
+    router: new AwsErrorRouter({ ledger, queue, topic, log: new InMemoryLog() }),
     source: new S3ObjectSource({ ...around, calls: s3 }, { retry }),
     claims,
     bucket,
@@ -255,10 +257,32 @@ describe('AwsErrorRouter', () => {
       const router = new AwsErrorRouter({
         ledger: new S3FailureLedger({ ...around, calls: twin.calls() }, { bucket, payloadToJson }),
         queue: { send: async (messages) => void sent.push(...messages) },
+        log: new InMemoryLog(),
       });
       await router.route([routed('a')], never);
       expect(sent).toHaveLength(1);
     }));
+
+  it('lets no copy that is refused for good hold up a frame, and tells of it', async () => {
+    const log = new InMemoryLog();
+    const kept: unknown[] = [];
+    const refuse = (retryable: boolean) => async () => {
+      throw new InfrastructureError('refused', { code: 'E_QUEUE_REJECTED', retryable });
+    };
+    const ports = {
+      ledger: { route: async (failures: readonly RoutedFailure[]) => void kept.push(...failures) },
+      topic: { send: refuse(false) },
+      log,
+    };
+    await new AwsErrorRouter({ ...ports, queue: { send: refuse(false) } }).route([routed('a')], never);
+    expect(kept).toHaveLength(1);
+    expect(log.lines.map(({ level, fields }) => [level, fields['code']])).toEqual([
+      ['error', 'E_QUEUE_REJECTED'],
+      ['error', 'E_QUEUE_REJECTED'],
+    ]);
+    const busy = new AwsErrorRouter({ ...ports, queue: { send: refuse(true) } });
+    await expect(busy.route([routed('a')], never)).rejects.toMatchObject({ code: 'E_QUEUE_REJECTED' });
+  });
 
   it('checks in what is too large for the queue, and cuts what is too large for the topic', () =>
     withPlace(async (place) => {
@@ -329,17 +353,17 @@ describe('AwsErrorRouter', () => {
       { ...failure, position: null },
       { ...failure, stage: 1 },
     ];
-    const bodies = [
-      ...['', '{}', 'null', '[]', '{"kind":"other"}', '{"canary":'],
-      ...odd.map((each) => JSON.stringify({ ...about, failure: each })),
-      ...[{ route: 'x' }, { at: '1e99' }, { at: { toString: 1 } }, { run: 1 }].map((each) =>
-        JSON.stringify({ ...about, failure, ...each }),
-      ),
-    ];
-    for (const body of bodies)
-      expect(() => readFailureMessage(body)).toThrow(
-        expect.objectContaining({ code: 'E_EVENT', cause: undefined }),
-      );
+    const others = [{ route: 'x' }, { at: '1e99' }, { at: { toString: 1 } }, { run: 1 }];
+    const bodies = ['', '{}', 'null', '[]', '{"kind":"other"}', '{"canary":'].concat(
+      odd.map((each) => JSON.stringify({ ...about, failure: each })),
+      others.map((each) => JSON.stringify({ ...about, failure, ...each })),
+    );
+    for (const body of bodies) {
+      const read = () => readFailureMessage(body);
+      expect(read, body).toThrow(expect.objectContaining({ code: 'E_EVENT' }));
+      // What the parser says of it would quote it.
+      expect(read).toThrow(expect.not.objectContaining({ cause: expect.anything() }));
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { awsLog, type AwsLogOptions } from '../../../src/adapters/aws/log.ts';
 import { DomainError, InfrastructureError } from '../../../src/domain/errors.ts';
+import { withFields } from '../../../src/entrypoints/lambda/invocation.ts';
 
 function logged(
   write: (log: ReturnType<typeof awsLog>) => void,
@@ -19,9 +20,9 @@ describe('awsLog', () => {
   it('writes one JSON object a line, with what its invocation is about', () => {
     const lines = logged(
       (log) => {
-        const first = log.child({ requestId: 'r1', run: 'run-1' });
-        const second = log.child({ requestId: 'r2' });
-        first.child({ task: 't1' }).info({ rows: 3 }, 'two\nlines');
+        const first = withFields(log, { requestId: 'r1', run: 'run-1' });
+        const second = withFields(log, { requestId: 'r2' });
+        withFields(first, { task: 't1' }).info({ rows: 3 }, 'two\nlines');
         second.error({ run: 'own' }, 'other');
         first.debug({ requestId: 'own' }, 'its own wins');
         log.warn({}, 'none');
@@ -46,7 +47,7 @@ describe('awsLog', () => {
       fields: { a: 1 },
     });
     log.info({}, 'no');
-    log.child({ a: 2, level: 'x' }).warn({ a: 3, time: 'never', msg: 'mine' }, 'yes');
+    withFields(log, { a: 2, level: 'x' }).warn({ a: 3, time: 'never', msg: 'mine' }, 'yes');
     expect(texts).toHaveLength(1);
     expect(texts[0]?.match(/"(level|time|msg|a)":/g)?.sort()).toEqual([
       '"a":',
@@ -107,9 +108,12 @@ describe('awsLog', () => {
           new Map([['a', SECRET]]),
         ),
         (name, depth, value) => {
-          const [line] = logged((log) => log.child({ at: nest(depth, { [name]: value }) }).warn({}, 'x'), {
-            redact: ['customer_name'],
-          });
+          const [line] = logged(
+            (log) => withFields(log, { at: nest(depth, { [name]: value }) }).warn({}, 'x'),
+            {
+              redact: ['customer_name'],
+            },
+          );
           expect(JSON.stringify(line)).not.toContain(SECRET);
         },
       ),

@@ -174,6 +174,26 @@ describe('SqsSender', () => {
     expect(bodies()).toEqual(['m0', 'm2']);
   });
 
+  it('sends all others, again where it must, whatever is at fault itself', async () => {
+    const refused = new Set(['m1', 'm25']);
+    const seen = new Map<string, number>();
+    const { sender } = setUp({
+      sendBatch: async (_, batch) =>
+        batch.map(({ body }): SendOutcome => {
+          seen.set(body, (seen.get(body) ?? 0) + 1);
+          if (refused.has(body)) return { sent: false, retryable: false, message: `no ${body}` };
+          return seen.get(body) === 1 ? { sent: false, retryable: true, message: 'not now' } : { sent: true };
+        }),
+    });
+    await expect(sender.send(messages(30), never)).rejects.toMatchObject({
+      code: 'E_QUEUE_REJECTED',
+      retryable: false,
+      message: expect.stringMatching(/2 of 30 messages .*no m/) as string,
+    });
+    for (const { body } of messages(30))
+      expect([body, seen.get(body)]).toEqual([body, refused.has(body) ? 1 : 2]);
+  });
+
   it('gives up after the last try, and says that it can be tried later', async () => {
     const { sender, waits } = setUp();
     proxy.plan([{ kind: 'reject', on: SEND, rate: 1, entries: 1 }]);
