@@ -13,10 +13,10 @@ const HELP = `npm run simulate -- [options]
 The whole of Sluice on a virtual clock, with everything going wrong that does in a cloud, history by history.
 Each follows from its seed. Prints one line; where something was lost, counted twice or left undone, the history too.
 
-  --seeds N      histories to try (default 1000)
+  --seeds N      histories to try (default 1300)
   --minutes N    as many as there is time for, instead
   --seed N       the first of them (default 1)
-  --rows N       rows of a lake, about (default 2000)
+  --rows N       rows of a lake, about (default 1700)
   --workers N    threads (default: one for each core)
   --help
 
@@ -88,15 +88,16 @@ function readOptions(): Options | null {
     if (text === undefined) return otherwise;
     const value = Number(text);
     const isWhole = name === 'minutes' || Number.isSafeInteger(value);
-    if (text.trim() === '' || !isWhole || !(value > 0)) throw new Error(`--${name} wants a number above 0, not "${text}"`);
+    if (text.trim() === '' || !isWhole || !(value > 0))
+      throw new Error(`--${name} wants a number above 0, not "${text}"`);
     return value;
   };
   const minutes = values.minutes === undefined ? null : number('minutes', 1);
   return {
-    seeds: minutes === null ? number('seeds', 1_000) : null,
+    seeds: minutes === null ? number('seeds', 1_300) : null,
     minutes,
     seed: number('seed', 1),
-    rows: number('rows', 2_000),
+    rows: number('rows', 1_700),
     workers: number('workers', availableParallelism()),
   };
 }
@@ -113,7 +114,10 @@ async function playAll(options: Options, take: (played: Played) => boolean): Pro
     rows,
   });
   const file = new URL('../test/simulator/seed-worker.ts', import.meta.url);
-  const workers = Array.from({ length: count }, (_, index) => new Worker(file, { workerData: shareOf(index) }));
+  const workers = Array.from(
+    { length: count },
+    (_, index) => new Worker(file, { workerData: shareOf(index) }),
+  );
   let interrupted = false;
   const stop = () => void Promise.all(workers.map((worker) => worker.terminate()));
   process.once('SIGINT', () => {

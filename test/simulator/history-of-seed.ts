@@ -6,7 +6,7 @@ import { lambdaFunctions } from './lambda-functions.ts';
 import { subjectOfSeed } from './subject-of-seed.ts';
 
 /** Every so many histories, the functions are those that are deployed: events, partial responses, Kinesis's own client. */
-const LAMBDA_EVERY = 4;
+export const LAMBDA_EVERY = 4;
 
 /** Runs one history of Sluice's own. */
 export function play(scenario: Scenario): Promise<Outcome> {

@@ -15,7 +15,9 @@ export function kinesisOverSink(sink: RecordSink): KinesisClientConfig {
     credentials: { accessKeyId: 'simulated', secretAccessKey: 'simulated' },
     requestHandler: {
       async handle({ body }: { readonly body: string | Uint8Array }) {
-        const { Records: records } = JSON.parse(typeof body === 'string' ? body : new TextDecoder().decode(body)) as PutRecordsInput;
+        const { Records: records } = JSON.parse(
+          typeof body === 'string' ? body : new TextDecoder().decode(body),
+        ) as PutRecordsInput;
         const outcomes = await sink.put(
           records.map(({ PartitionKey, Data }) => ({
             partition: Number(PartitionKey),

@@ -14,7 +14,12 @@ import { transformFunction } from '../../src/entrypoints/lambda/handle-transform
 import type { Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import type { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
 import { Pace } from '../../src/entrypoints/lambda/pace.ts';
-import type { FunctionCall, Functions, Program, QueuedMessage } from '../../src/testing/simulator/functions.ts';
+import type {
+  FunctionCall,
+  Functions,
+  Program,
+  QueuedMessage,
+} from '../../src/testing/simulator/functions.ts';
 import { ARNS, kinesisEvent } from '../entrypoints-lambda/harness.ts';
 import { kinesisOverSink } from './kinesis-over-sink.ts';
 

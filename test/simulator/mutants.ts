@@ -65,10 +65,11 @@ export const mutants: readonly Mutant[] = [
     replace: 'const begun = false;',
   },
   {
-    name: 'failures are opened under an id of their own in every try',
-    file: 'application/failures/describe-failure.ts',
-    find: 'id: failureId(generation, position),',
-    replace: 'id: failureId(generation, position) + Math.random(),',
+    name: 'failures are opened twice',
+    file: 'adapters/inmemory/result-store.ts',
+    find: 'if (!data.failures.has(failure.id)) this.#openFailure(data, failure, attempt);',
+    replace: `this.#openFailure(data, failure, attempt);
+        this.#openFailure(data, { ...failure, id: failure.id + '-again' }, attempt);`,
   },
   {
     name: 'tasks are queued before the plan is recorded',
@@ -92,7 +93,8 @@ export const mutants: readonly Mutant[] = [
     name: 'keys are committed before their messages are put',
     file: 'application/ingest/ingest.ts',
     find: 'const sender = new FrameSender(sendingOf(context, ports));',
-    replace: 'await dedup.commit(mine, signal);\n  const sender = new FrameSender(sendingOf(context, ports));',
+    replace:
+      'await dedup.commit(mine, signal);\n  const sender = new FrameSender(sendingOf(context, ports));',
   },
   {
     name: 'a key is released by a token that was overtaken',

@@ -64,7 +64,10 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
     deployed: backwards(versioned(lakePipeline(settings, broken), version, named)),
     mended: versioned(lakePipeline(settings, mended), version, named),
   });
-  const messages = numbers.next() < 0.5 ? [] : Array.from({ length: upTo(200) }, (_, id) => row(9_000_000 + id, numbers.next() < 0.05));
+  const messages =
+    numbers.next() < 0.5
+      ? []
+      : Array.from({ length: upTo(200) }, (_, id) => row(9_000_000 + id, numbers.next() < 0.05));
   return {
     objects: files.map((one, index) => ({ key: `day=${index}/rows.${one.form}`, content: contentOf(one) })),
     messages: messages.map((message) => ({ key: String(message.id), row: { ...message } })),

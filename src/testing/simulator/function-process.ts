@@ -224,12 +224,10 @@ export class FunctionProcess {
     signal.addEventListener('abort', stop, { once: true });
     return answer.promise as Promise<void>;
   }
-
 }
 
 type Result =
-  | { readonly threw: false; readonly value: unknown }
-  | { readonly threw: true; readonly error: unknown };
+  { readonly threw: false; readonly value: unknown } | { readonly threw: true; readonly error: unknown };
 
 async function attempt(method: Method, parameters: readonly unknown[]): Promise<Result> {
   try {

@@ -55,6 +55,9 @@ export async function judge(
     verdict.wrong.push('no message from elsewhere arrived');
   }
 
+  const query = { generation, code: 'E_NOT_DETERMINISTIC' };
+  for await (const { failure } of store.failures(query, unstopped)) verdict.wrong.push(failure.message);
+
   await compareGroups(store, generation, final, verdict);
   const flags: string[] = [];
   for await (const { finding } of store.flags(generation, unstopped)) flags.push(JSON.stringify(finding));

@@ -69,7 +69,10 @@ export function scenarioOf(seed: number, averageRows: number): Scenario {
   ) as Record<FaultKind, number>;
   return {
     seed,
-    rows: Math.max(1, Math.round(averageRows * (isLarge ? LARGE_SHARE / LARGE : (1 - LARGE_SHARE) / (1 - LARGE)))),
+    rows: Math.max(
+      1,
+      Math.round(averageRows * (isLarge ? LARGE_SHARE / LARGE : (1 - LARGE_SHARE) / (1 - LARGE))),
+    ),
     rates,
     maxFaults: oneOf(50, 200, 500),
     sectionBytes: isLarge ? oneOf(64_000, 256_000) : oneOf(4_000, 16_000, 64_000),

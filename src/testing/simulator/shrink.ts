@@ -27,8 +27,8 @@ function smallerThan(scenario: Scenario): fc.Arbitrary<Scenario> {
   const upTo = (most: number, least = 0) => fc.integer({ min: least, max: most });
   return fc.record({
     seed: fc.constant(scenario.seed),
-    rows: upTo(scenario.rows, 1),
     maxFaults: upTo(scenario.maxFaults),
+    rows: upTo(scenario.rows, 1),
     rates: fc.record(
       Object.fromEntries(Object.entries(scenario.rates).map(([kind, rate]) => [kind, upTo(rate)])) as Record<
         FaultKind,

@@ -41,7 +41,9 @@ export async function simulate(
   try {
     await new History(scenario, subject, functions, world, verdict, rows).play();
   } catch (thrown) {
-    verdict.wrong.push(`the simulation broke: ${thrown instanceof Error ? (thrown.stack ?? '') : messageOf(thrown)}`);
+    verdict.wrong.push(
+      `the simulation broke: ${thrown instanceof Error ? (thrown.stack ?? '') : messageOf(thrown)}`,
+    );
   }
   return {
     ...verdict,
@@ -85,7 +87,8 @@ class History {
 
   async play(): Promise<void> {
     const { scheduler, faults } = this.#world;
-    for (const { key, content } of this.#subject.objects) this.#world.source.put({ bucket: BUCKET, key }, content);
+    for (const { key, content } of this.#subject.objects)
+      this.#world.source.put({ bucket: BUCKET, key }, content);
     const stacks = this.#subject.versions.map((version) => this.#open(version));
     const work: Promise<unknown>[] = [];
     for (const { stack, deployed } of stacks) {
@@ -216,7 +219,8 @@ class History {
       await stack.putAgain();
       await scheduler.run();
       let complete = 0;
-      for await (const progress of store.objects({ generation }, unstopped)) if (progress.complete) complete++;
+      for await (const progress of store.objects({ generation }, unstopped))
+        if (progress.complete) complete++;
       const missing = this.#subject.objects.length - complete;
       if (missing === 0) return;
       if (this.#world.faults.total === 0)

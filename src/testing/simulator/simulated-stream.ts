@@ -17,11 +17,7 @@ export class SimulatedStream implements RecordSink {
   readonly #ports: { readonly clock: Clock; readonly random: Random };
   #shards: InMemoryStream;
 
-  constructor(
-    ports: { readonly clock: Clock; readonly random: Random },
-    partitions: number,
-    shards: number,
-  ) {
+  constructor(ports: { readonly clock: Clock; readonly random: Random }, partitions: number, shards: number) {
     this.#ports = ports;
     this.partitions = partitions;
     this.#shards = this.#open(shards);
@@ -41,7 +37,8 @@ export class SimulatedStream implements RecordSink {
 
   async put(records: readonly SinkRecord[], signal: AbortSignal): Promise<readonly PutOutcome[]> {
     const outcomes = await this.#shards.put(records, signal);
-    for (const [at, record] of records.entries()) if (outcomes[at]?.accepted === true) await this.#watch(record);
+    for (const [at, record] of records.entries())
+      if (outcomes[at]?.accepted === true) await this.#watch(record);
     return outcomes;
   }
 

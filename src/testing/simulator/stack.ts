@@ -92,7 +92,7 @@ export class Stack {
   /** A queue delivers messages from elsewhere until they are taken, and now and then once more. */
   async deliver(source: string, messages: readonly QueuedMessage[]): Promise<void> {
     const { scheduler, random, faults } = this.#world;
-    for (let left = messages; left.length > 0; ) {
+    for (let left = messages; left.length > 0;) {
       try {
         const batch = left;
         left = await this.#invoke('ingest', (call) => this.#functions.ingest(source, batch, call));
@@ -118,7 +118,9 @@ export class Stack {
   }
 
   #runMapping(mapping: { run(signal: AbortSignal): Promise<void> }): void {
-    this.#mappings.push(mapping.run(this.#stop.signal).catch((thrown: unknown) => void this.broken.push(thrown)));
+    this.#mappings.push(
+      mapping.run(this.#stop.signal).catch((thrown: unknown) => void this.broken.push(thrown)),
+    );
   }
 
   #tasksToTransform(): QueueMapping {
