@@ -17,3 +17,4 @@ export {
 } from './result-store-contract.ts';
 export type { ContractHarness } from './harness.ts';
 export { withFaults, type Fault, type FaultyPort } from './faults.ts';
+export * from './simulator/index.ts';

@@ -1,0 +1,150 @@
+import { EffectsFold } from '../../application/analyze/effects.ts';
+import { generationOf } from '../../application/generation.ts';
+import { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
+import type { InMemoryObjectSource } from '../../adapters/inmemory/object-source.ts';
+import { createMessageEncoding, type MessageEncoding } from '../../application/frames/message-encoding.ts';
+import { openObject } from '../../application/reading/open-object.ts';
+import { createRowTransformer } from '../../application/transform/row-transformer.ts';
+import { createRowShaper } from '../../application/formats/row-shaper.ts';
+import { neededOf } from '../../application/ingest/needed-columns.ts';
+import { encodeValue } from '../../application/values/value-writer.ts';
+import { partitionOfKey } from '../../domain/partition.ts';
+import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { KeyedPosition } from '../../domain/position.ts';
+import type { Effects, GroupState } from '../../domain/ports/result-store.ts';
+import type { Row } from '../../domain/row.ts';
+import type { Subject } from './subject.ts';
+import { unstopped } from './world.ts';
+
+/** How the rows of an object, or messages from elsewhere, must end. */
+export interface ExpectedTotals {
+  rows: number;
+  filtered: number;
+  /** Rows that cannot be read or transformed. */
+  failedRows: number;
+  transformed: number;
+  messages: number;
+  /** Messages that fail in `analyze`. */
+  failedMessages: number;
+}
+
+/** What must come out, whatever happens on the way. */
+export interface Expectation {
+  /** By group: the bytes of its measures, in hex. */
+  readonly groups: ReadonlyMap<string, string>;
+  /** As JSON, sorted. */
+  readonly flags: readonly string[];
+  /** By key of the object. */
+  readonly objects: ReadonlyMap<string, ExpectedTotals>;
+  readonly messages: ExpectedTotals;
+}
+
+/**
+ * Works out what a pipeline makes of a lake with plain loops: every row is read once, transformed once, and every message is
+ * measured once. No section, frame, store or retry has a part in it.
+ */
+export async function expectationOf(
+  pipeline: AnyPipeline,
+  subject: Pick<Subject, 'objects' | 'messages'>,
+  source: InMemoryObjectSource,
+  bucket: string,
+): Promise<Expectation> {
+  const tally = new Tally(pipeline);
+  const objects = new Map<string, ExpectedTotals>();
+  for (const { key } of subject.objects) {
+    const totals = noTotals();
+    const object = await source.stat({ bucket, key }, unstopped);
+    const ports = { source, metrics: new InMemoryMetrics() };
+    const { decoder, bytes, options } = await openObject(
+      object,
+      { pipeline, where: pipeline.source.where },
+      ports,
+      unstopped,
+    );
+    for await (const batch of decoder.read(bytes, { from: 0, to: null }, 0, options, unstopped)) {
+      const faulty = batch.faults.reduce((rows, fault) => rows + fault.rows, 0);
+      totals.rows += batch.rows.length + batch.filtered + batch.pruned + faulty;
+      totals.filtered += batch.filtered + batch.pruned;
+      totals.failedRows += faulty;
+      for (const row of batch.rows) tally.take(row, key, totals);
+    }
+    objects.set(key, totals);
+  }
+  const messages = noTotals();
+  const { columns, where } = pipeline.source;
+  const shaper = createRowShaper({ columns, where, pathColumns: {} });
+  for (const { row } of subject.messages) {
+    messages.rows++;
+    const shaped = shaper.shape(neededOf(row, shaper));
+    if (shaped === undefined) messages.filtered++;
+    else tally.take(shaped, FROM_ELSEWHERE, messages);
+  }
+  const { groups, flags, failures } = tally.finish();
+  for (const { position } of failures) {
+    const { source } = position as KeyedPosition;
+    (objects.get(source) ?? messages).failedMessages++;
+  }
+  return {
+    groups: hexOf(groups),
+    flags: flags.map(({ finding }) => JSON.stringify(finding)).sort(),
+    objects,
+    messages,
+  };
+}
+
+/** No object has this key. */
+const FROM_ELSEWHERE = '';
+
+function noTotals(): ExpectedTotals {
+  return { rows: 0, filtered: 0, failedRows: 0, transformed: 0, messages: 0, failedMessages: 0 };
+}
+
+class Tally {
+  readonly #pipeline: AnyPipeline;
+  readonly #transform: (row: Row) => readonly unknown[];
+  readonly #encoding: MessageEncoding;
+  readonly #fold: EffectsFold;
+
+  constructor(pipeline: AnyPipeline) {
+    this.#pipeline = pipeline;
+    this.#transform = createRowTransformer(pipeline);
+    this.#encoding = createMessageEncoding(pipeline.frames);
+    this.#fold = new EffectsFold(pipeline, generationOf(pipeline, undefined).id);
+  }
+
+  take(row: Row, source: string, totals: ExpectedTotals): void {
+    const messages = this.#messagesOf(row, source !== FROM_ELSEWHERE);
+    if (messages === null) {
+      totals.failedRows++;
+      return;
+    }
+    totals.transformed++;
+    totals.messages += messages.length;
+    for (const message of messages)
+      this.#fold.add(message, () => ({ kind: 'key', source, key: '', output: 0 }));
+  }
+
+  finish(): Effects {
+    return this.#fold.finish();
+  }
+
+  /** `null`: the row fails. Messages from elsewhere go by their key, and travel with their field names. */
+  #messagesOf(row: Row, isOfObject: boolean): readonly unknown[] | null {
+    const { partitionBy, partitions, limits } = this.#pipeline;
+    try {
+      const messages = this.#transform(row);
+      for (const message of messages) {
+        const { length } = isOfObject ? this.#encoding.encode(message).bytes : encodeValue(message);
+        if (length > limits.maxMessageBytes) return null;
+        if (isOfObject && partitionBy !== undefined) partitionOfKey(partitionBy(message), partitions);
+      }
+      return messages;
+    } catch {
+      return null;
+    }
+  }
+}
+
+export function hexOf(groups: readonly GroupState[]): ReadonlyMap<string, string> {
+  return new Map(groups.map(({ group, state }) => [group, Buffer.from(state).toString('hex')]));
+}

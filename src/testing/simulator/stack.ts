@@ -1,0 +1,202 @@
+import { QueueMapping } from '../../adapters/inmemory/queue-mapping.ts';
+import { StreamMapping } from '../../adapters/inmemory/stream-mapping.ts';
+import type { InMemoryStream, StreamRecord } from '../../adapters/inmemory/stream.ts';
+import { InMemoryTaskQueue } from '../../adapters/inmemory/task-queue.ts';
+import { messageOf } from '../../domain/errors.ts';
+import type { FunctionCall, Functions, Program, QueuedMessage } from './functions.ts';
+import { SimulatedStream } from './simulated-stream.ts';
+import { TIMEOUT_MS, unstopped, type World } from './world.ts';
+
+export interface StackOptions {
+  readonly shards: number;
+  /** Functions of one kind that run at once. */
+  readonly concurrency: number;
+  /** Records of one batch of the stream. */
+  readonly batchRecords: number;
+}
+
+/** As AWS advises: several times the function's own. */
+const VISIBILITY_MS = 6 * TIMEOUT_MS;
+/** Lambda keeps no message hidden while its function runs. */
+const NO_HEARTBEAT_MS = 1e12;
+const MAX_RECEIVES = 4;
+const MAX_ATTEMPTS = 4;
+const BACKOFF = { baseMs: 500, maxMs: 30_000 };
+/** Times that the platform calls a function again which nothing waits for. */
+const ASYNC_RETRIES = 2;
+const LATE_MS = 1_800_000;
+
+/**
+ * What is deployed for one pipeline: its queue and its stream, and what brings their content to its functions as AWS's event
+ * source mappings do.
+ */
+export class Stack {
+  readonly queue: InMemoryTaskQueue;
+  readonly stream: SimulatedStream;
+  /** What the platform could not go on from. */
+  readonly broken: unknown[] = [];
+  readonly #world: World;
+  readonly #functions: Functions;
+  readonly #options: StackOptions;
+  readonly #programs: Program[] = [];
+  readonly #stop = new AbortController();
+  readonly #mappings: Promise<void>[] = [];
+  /** What the mapping gave up, kept by the on-failure destination. */
+  #undelivered: StreamRecord[] = [];
+  #runs = 0;
+
+  constructor(world: World, functions: Functions, program: Program, options: StackOptions) {
+    const { scheduler: clock, random } = world;
+    this.#world = world;
+    this.#functions = functions;
+    this.#options = options;
+    this.#programs.push(program);
+    this.queue = new InMemoryTaskQueue({ clock }, { maxReceives: MAX_RECEIVES });
+    this.stream = new SimulatedStream({ clock, random }, program.pipeline.partitions, options.shards);
+    this.#runMapping(this.#tasksToTransform());
+    this.#runMapping(this.#recordsToAnalyze(this.stream.current));
+  }
+
+  /** The newest. */
+  get program(): Program {
+    return this.#programs.at(-1) as Program;
+  }
+
+  /** Every build that was ever deployed, the newest first. */
+  get programs(): readonly Program[] {
+    return this.#programs.toReversed();
+  }
+
+  /** Calls that come from now on run this code. */
+  deploy(program: Program): void {
+    this.#programs.push(program);
+    this.#world.history.note(`deployed ${program.build}`);
+  }
+
+  reshard(shards: number): void {
+    this.#world.history.note(`resharded to ${shards}`);
+    this.#runMapping(this.#recordsToAnalyze(this.stream.reshard(shards)));
+  }
+
+  /** Plans the lake, by this code or the newest; tried again as the platform does. */
+  dispatch(location: string, program?: Program): Promise<void> {
+    const run = `dispatch-${++this.#runs}`;
+    return this.#asynchronously('dispatch', (call) => this.#functions.dispatch(run, location, call), program);
+  }
+
+  reprocess(): Promise<void> {
+    const run = `redrive-${++this.#runs}`;
+    return this.#asynchronously('reprocess', (call) => this.#functions.reprocess(run, call));
+  }
+
+  /** A queue delivers messages from elsewhere until they are taken, and now and then once more. */
+  async deliver(source: string, messages: readonly QueuedMessage[]): Promise<void> {
+    const { scheduler, random, faults } = this.#world;
+    for (let left = messages; left.length > 0;) {
+      try {
+        const batch = left;
+        left = await this.#invoke('ingest', (call) => this.#functions.ingest(source, batch, call));
+        if (faults.strikes('duplicate-delivery')) left = messages;
+      } catch {
+        // All of them come again.
+      }
+      await scheduler.sleep(1_000 + random.next() * VISIBILITY_MS, unstopped);
+    }
+  }
+
+  /** What the mapping had given up goes into the stream again. @returns whether there was something */
+  async putAgain(): Promise<boolean> {
+    const records = this.#undelivered;
+    this.#undelivered = [];
+    for (const { partition, data } of records) await this.stream.append(partition, data, unstopped);
+    return records.length > 0;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#mappings);
+  }
+
+  #runMapping(mapping: { run(signal: AbortSignal): Promise<void> }): void {
+    this.#mappings.push(
+      mapping.run(this.#stop.signal).catch((thrown: unknown) => void this.broken.push(thrown)),
+    );
+  }
+
+  #tasksToTransform(): QueueMapping {
+    const { scheduler: clock, random, faults } = this.#world;
+    return new QueueMapping(
+      { queue: this.queue, clock, random },
+      {
+        concurrency: this.#options.concurrency,
+        visibilityMs: VISIBILITY_MS,
+        heartbeatMs: NO_HEARTBEAT_MS,
+        backoff: BACKOFF,
+        handler: async (task) => {
+          await this.#invoke('transform', (call) => this.#functions.transform(task, call));
+          if (faults.strikes('duplicate-delivery')) throw new Error('delivered again, as planned');
+        },
+      },
+    );
+  }
+
+  #recordsToAnalyze(stream: InMemoryStream): StreamMapping {
+    const { scheduler: clock, random, faults } = this.#world;
+    return new StreamMapping(
+      { stream, clock, random },
+      {
+        batchRecords: this.#options.batchRecords,
+        maximumAttempts: MAX_ATTEMPTS,
+        backoff: BACKOFF,
+        handler: async ({ records }) => {
+          const failedFrom = await this.#invoke('analyze', (call) => this.#functions.analyze(records, call));
+          for (const record of records) if (faults.strikes('late-delivery')) this.#deliverLate(record);
+          if (faults.strikes('duplicate-delivery'))
+            return { failedFrom: (records[0] as StreamRecord).sequenceNumber };
+          return { failedFrom };
+        },
+        onFailure: async ({ records }) => void this.#undelivered.push(...records),
+      },
+    );
+  }
+
+  #deliverLate(record: StreamRecord): void {
+    const { scheduler, random } = this.#world;
+    scheduler.after(random.next() * LATE_MS, () => {
+      this.#invoke('analyze', (call) => this.#functions.analyze([record], call)).catch(() => undefined);
+    });
+  }
+
+  async #asynchronously(
+    name: string,
+    work: (call: FunctionCall) => Promise<void>,
+    program?: Program,
+  ): Promise<void> {
+    for (let retry = 0; ; retry++) {
+      try {
+        return await this.#invoke(name, work, program);
+      } catch (thrown) {
+        this.#world.history.note(`${name} failed: ${messageOf(thrown)}`);
+        if (retry === ASYNC_RETRIES) return;
+        await this.#world.scheduler.sleep(60_000 * (retry + 1), unstopped);
+      }
+    }
+  }
+
+  #invoke<T>(
+    name: string,
+    work: (call: FunctionCall) => Promise<T>,
+    program: Program = this.program,
+  ): Promise<T> {
+    return this.#world.invoke(name, (invocation) => {
+      const { process } = invocation;
+      const ports = {
+        ...invocation.ports,
+        sink: process.wire('sink', this.stream),
+        tasks: process.wire('tasks', this.queue),
+      };
+      const kept = (build: string) => this.#programs.find((other) => other.build === build);
+      return work({ ...invocation, ports, program, kept });
+    });
+  }
+}

@@ -1,0 +1,13 @@
+import { scenarioOf } from '../../src/testing/simulator/scenario.ts';
+import { play } from './history-of-seed.ts';
+
+// Plays histories until one goes wrong, or there are no more; says on stdout, as JSON, which one it was.
+
+const [first = 1, step = 1, seeds = 1, rows = 1] = process.argv.slice(2).map(Number);
+let caught: { readonly seed: number; readonly wrong: readonly string[] } | null = null;
+for (let played = 0; played < seeds && caught === null; played++) {
+  const seed = first + played * step;
+  const { wrong } = await play(scenarioOf(seed, rows));
+  if (wrong.length > 0) caught = { seed, wrong: wrong.slice(0, 5) };
+}
+process.stdout.write(JSON.stringify(caught));
