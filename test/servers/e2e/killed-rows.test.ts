@@ -140,7 +140,10 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
     });
     await built('mended', {});
     const mended = await stack.deployBeside(path.join(folder, 'mended'));
-    expect(await mended.reprocess.invoke(selected)).toMatchObject({ redriven: bad.length });
+    expect(await mended.reprocess.invoke(selected)).toMatchObject({
+      redriven: bad.length,
+      notRedrivable: { total: 0, examples: [] },
+    });
     await stack.twin.idle(AbortSignal.timeout(60_000));
     expect(await lanes()).toEqual(lanesOf(rows));
     expect(await store.countOpenFailures({ generation: GENERATION }, never)).toEqual({});
