@@ -60,7 +60,9 @@ async function deliver(world: World, probe: Probe | null, body: string, receiveC
 }
 
 const verdicts = async (world: World, body: string) =>
-  (await world.killed.of(JSON.parse(body) as Task, unstopped)).map(({ coordinate }) => coordinate / ROW_BYTES);
+  (await world.killed.of(JSON.parse(body) as Task, unstopped)).map(
+    ({ coordinate }) => coordinate / ROW_BYTES,
+  );
 
 describe('a task', () => {
   it('is transformed without a probe when it comes for the first time', async () => {
@@ -148,7 +150,12 @@ describe('a task', () => {
 
   it('whose probe ends in no row is transformed as it is, and so is one that cannot be read', async () => {
     const { world, body } = await worldWithTask();
-    const nowhere: Probe = async () => ({ kind: 'ended', how: 'died', row: null, message: 'it did not start' });
+    const nowhere: Probe = async () => ({
+      kind: 'ended',
+      how: 'died',
+      row: null,
+      message: 'it did not start',
+    });
     expect((await deliver(world, nowhere, body, 2)).task).toMatchObject({ cleared: 'all' });
     const unreadable: Probe = async () => {
       throw new DomainError('it is another one now', { code: 'E_OBJECT_CHANGED' });

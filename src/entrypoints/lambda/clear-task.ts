@@ -60,7 +60,7 @@ export async function clearTask(task: Task, context: ClearContext, ports: ClearP
   );
   const stop = AbortSignal.any([signal, late.signal]);
   try {
-    for (let clearing = task, verdicts = 0; ; ) {
+    for (let clearing = task, verdicts = 0; ;) {
       const killed = await ports.killed.of(task, signal);
       refuseBroken(task, killed);
       const outcome = await probing(clearing, killed, rowTimeoutMs, stop, ports);

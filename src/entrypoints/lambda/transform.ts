@@ -31,10 +31,7 @@ import { lambdaSurroundings } from './surroundings.ts';
 export type { LambdaContext, LambdaHandler } from './events.ts';
 
 /** The function `transform` of a pipeline: docs/functions.md tells its events, its replies and its environment. */
-export function createHandler(
-  pipeline: AnyPipeline,
-  { build, module }: TransformOptions,
-): LambdaHandler {
+export function createHandler(pipeline: AnyPipeline, { build, module }: TransformOptions): LambdaHandler {
   const surroundings = lambdaSurroundings('transform', pipeline, build);
   if (isProbe()) serveProbe(pipeline, () => openLake(surroundings));
   return transformFunction(pipeline, build, surroundings, () => start(pipeline, module, surroundings));

@@ -1,18 +1,23 @@
+import { execFile } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readResults } from '../../../src/application/results/read-results.ts';
 import { decodeValue } from '../../../src/application/values/value-reader.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import type { RowPosition } from '../../../src/domain/position.ts';
 import { reconcileObject } from '../../../src/domain/reconcile.ts';
-import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import { loadPipeline } from '../../../src/entrypoints/cli/load-pipeline.ts';
 import { repository } from '../../cli/harness.ts';
 import { openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 import { csvOf, lanesOf, shipments, type Shipment } from './shipments.ts';
+
+const run = promisify(execFile);
 
 const GENERATION = 'poison@1';
 const ROW_TIMEOUT_S = 1;
@@ -71,7 +76,10 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
       memoryMb: 320,
       timeoutMs: 10_000,
       environment: { SLUICE_ROW_TIMEOUT: `${ROW_TIMEOUT_S}` },
-      log: ({ line }) => void log.push(line),
+      log: ({ line }) => {
+        log.push(line);
+        appendFileSync('/tmp/careful-lines.log', `${new Date().toISOString()} ${line}\n`);
+      },
     });
     store = await openResults(stack.peers.postgres.url);
   });
@@ -85,7 +93,14 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
   async function built(name: string, poisons: typeof POISONS): Promise<string> {
     const source = path.join(folder, `${name}.mjs`);
     await writeFile(source, pipelineSource(poisons));
-    await buildPipeline(source, path.join(folder, name));
+    // By the command: in a process of its own, each build is told from the other by its code.
+    await run(process.execPath, [
+      path.join(repository, 'bin/sluice.js'),
+      'build',
+      source,
+      '--out',
+      path.join(folder, name),
+    ]);
     return source;
   }
 
@@ -108,7 +123,7 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
     const text = csvOf(rows);
     await stack.put('shipments.csv', Buffer.from(text));
     await stack.twin.invoke('dispatch', { objects: [`s3://${LAKE_BUCKET}/shipments.csv`] });
-    await stack.twin.idle(AbortSignal.timeout(180_000));
+    await stack.twin.idle(AbortSignal.timeout(240_000));
 
     const { timeouts, exits } = stack.functions.transform.counts;
     // The function itself met the first of them only, and once for every environment that read it.
@@ -121,9 +136,12 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
 
     const failures = await Array.fromAsync(store.failures({ generation: GENERATION }, never));
     const inOrder = failures.toSorted(
-      (a, b) => (a.failure.position as RowPosition).coordinate! - (b.failure.position as RowPosition).coordinate!,
+      (a, b) =>
+        (a.failure.position as RowPosition).coordinate! - (b.failure.position as RowPosition).coordinate!,
     );
-    expect(inOrder.map(({ state, failure }) => [state, failure.code])).toEqual(bad.map(() => ['open', 'E_KILLED']));
+    expect(inOrder.map(({ state, failure }) => [state, failure.code])).toEqual(
+      bad.map(() => ['open', 'E_KILLED']),
+    );
     for (const [index, { failure }] of inOrder.entries()) {
       const row = bad[index]!;
       const { coordinate } = failure.position as RowPosition;
@@ -147,5 +165,5 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
     await stack.twin.idle(AbortSignal.timeout(60_000));
     expect(await lanes()).toEqual(lanesOf(rows));
     expect(await store.countOpenFailures({ generation: GENERATION }, never)).toEqual({});
-  }, 300_000);
+  }, 400_000);
 });
