@@ -128,7 +128,7 @@ export interface SluicePipelineProps {
   /** Default: serverless where messages come from elsewhere; none where not, since nothing is claimed then. */
   readonly cache?: CacheSettings;
 
-  /** How often a task or an order is received before it is a dead letter, 1 to 1,000. Default 5. */
+  /** How often a task or an order is received before it is a dead letter, 2 to 1,000. Default 5. */
   readonly maxReceives?: number;
   /** Database connections of one container, 1 to 100. Default 2. */
   readonly databaseConnections?: number;

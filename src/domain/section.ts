@@ -1,4 +1,5 @@
 import type { LakeObject } from './lake-object.ts';
+import type { MarkedRow } from './ports/row-mark.ts';
 import type { Where } from './where.ts';
 
 /** Sections `from` to `to`, both in; `to` is `null` where the last section is only known once it has been read. */
@@ -60,4 +61,9 @@ export interface Task {
   readonly start: number | null;
   /** Sections within the range that are complete: read past, never sent. */
   readonly done: readonly number[];
+  /**
+   * How far its rows were probed for one that hangs or kills its process: those before a row, or all. Not there: nobody has
+   * suspected the task.
+   */
+  readonly cleared?: MarkedRow | 'all';
 }

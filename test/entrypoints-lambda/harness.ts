@@ -26,6 +26,7 @@ import { transformFunction } from '../../src/entrypoints/lambda/handle-transform
 import type { FunctionName, Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
 import { Pace } from '../../src/entrypoints/lambda/pace.ts';
+import type { Probe } from '../../src/entrypoints/lambda/probe-process.ts';
 import type { ShardRange } from '../../src/entrypoints/lambda/undelivered.ts';
 import { definePipeline } from '../../src/domain/pipeline.ts';
 import { count, sum } from '../../src/domain/measure.ts';
@@ -209,6 +210,8 @@ export class World {
         messageLine: (body: string, signal: AbortSignal) => messageLineOfBody(body, noClaims, signal),
       },
       kept: this.kept('transform'),
+      probe: null as Probe | null,
+      rowTimeoutMs: 30_000,
       queues: { tasks: 'tasks', messages: 'messages' },
     };
   }

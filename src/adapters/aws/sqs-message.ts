@@ -64,7 +64,7 @@ function checkTask(value: unknown): asserts value is Task {
   for (const name of ['id', 'run', 'generation', 'build']) checkText(value[name], name);
   checkWhole(value['epoch'], 'epoch');
   checkWhere(value['where']);
-  const { object, sections, start, done } = value;
+  const { object, sections, start, done, cleared } = value;
   if (!isObject(object)) throw invalid('object is no object');
   for (const name of ['bucket', 'key', 'version']) checkText(object[name], `object.${name}`);
   checkWhole(object['size'], 'object.size');
@@ -77,6 +77,10 @@ function checkTask(value: unknown): asserts value is Task {
   if (start !== null) checkWhole(start, 'start');
   if (!Array.isArray(done)) throw invalid('done is no list');
   for (const section of done) checkWhole(section, 'done');
+  if (cleared !== undefined && cleared !== 'all') {
+    if (!isObject(cleared)) throw invalid('cleared is no row');
+    for (const name of ['section', 'coordinate']) checkWhole(cleared[name], `cleared.${name}`);
+  }
 }
 
 function checkText(value: unknown, name: string): asserts value is string {

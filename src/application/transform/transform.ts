@@ -2,21 +2,18 @@ import { DomainError, isDomainError, isSluiceError } from '../../domain/errors.t
 import { controlPartition } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Clock, Log, Metrics, Random } from '../../domain/ports/ambient.ts';
-import type { KilledRow, KilledRows } from '../../domain/ports/killed-rows.ts';
+import type { KilledRows } from '../../domain/ports/killed-rows.ts';
 import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import type { RecordSink } from '../../domain/ports/record-sink.ts';
 import type { RowMark } from '../../domain/ports/row-mark.ts';
 import type { TaskQueue } from '../../domain/ports/task-queue.ts';
-import { andWhere } from '../../domain/predicate.ts';
 import type { Task } from '../../domain/section.ts';
 import { failureOfObject } from '../failures/describe-failure.ts';
 import type { RowBatch, RowFault, SectionEnd } from '../formats/decoder.ts';
 import { encodeBody, packFrame, type FrameDraft } from '../frames/frame-codec.ts';
 import { FrameSender, sendingOf } from '../frames/frame-sender.ts';
-import { createMessageEncoding } from '../frames/message-encoding.ts';
-import { openObject } from '../reading/open-object.ts';
-import { createRowTransformer } from './row-transformer.ts';
-import { SectionWriter } from './section-writer.ts';
+import { openTask } from './open-task.ts';
+import type { SectionWriter } from './section-writer.ts';
 
 export interface TransformPorts {
   readonly source: ObjectSource;
@@ -78,32 +75,15 @@ async function transformSections(
   context: TransformContext,
   ports: TransformPorts,
 ): Promise<void> {
-  const { pipeline, signal } = context;
-  const killed = Map.groupBy(await ports.killed.of(task, signal), ({ section }) => section);
-  const where = andWhere(pipeline.source.where, task.where ?? undefined);
-  const { decoder, bytes, options } = await openObject(task.object, { pipeline, where }, ports, signal);
+  const { batches, startSection } = await openTask(task, context, ports);
   const done = new Set(task.done);
-  const shared = {
-    pipeline,
-    generation: task.generation,
-    build: task.build,
-    run: task.run,
-    object: task.object,
-    epoch: task.epoch,
-    encoding: createMessageEncoding(pipeline.frames),
-    transformRow: createRowTransformer(pipeline),
-  };
   let writer: SectionWriter | undefined;
   let rest: Task | undefined;
   try {
-    for await (const batch of decoder.read(bytes, task.sections, task.start, options, signal)) {
-      signal.throwIfAborted();
+    for await (const batch of batches) {
+      context.signal.throwIfAborted();
       if (!done.has(batch.section)) {
-        writer ??= new SectionWriter({
-          ...shared,
-          section: batch.section,
-          killed: byCoordinate(killed.get(batch.section) ?? []),
-        });
+        writer ??= startSection(batch.section);
         addBatch(writer, batch, ports);
         await sendFrames(sender, writer.drain());
       }
@@ -121,10 +101,6 @@ async function transformSections(
     ports.log.warn({ code: thrown.code, object: task.object.key }, thrown.message);
     await handOn(rest, task, context, ports);
   }
-}
-
-function byCoordinate(rows: readonly KilledRow[]): ReadonlyMap<number, KilledRow> {
-  return new Map(rows.map((row) => [row.coordinate, row]));
 }
 
 /** The same object would fail again: whoever applies the frame opens a failure, and the next dispatch takes the object up again. */

@@ -169,6 +169,20 @@ export function lakePlaces(variables: Variables): readonly string[] {
   return places;
 }
 
+/** A row may take so long in a probe, in seconds; as `sluice run` has it. */
+const ROW_TIMEOUT_S = 30;
+
+/** Of probes of tasks that come again. */
+export function probeSettings(variables: Variables) {
+  const rowTimeout = { byDefault: ROW_TIMEOUT_S, from: 1, to: 900 };
+  // Lambda's own: it is always there.
+  const memory = { byDefault: 1024, from: 128, to: 32_768 };
+  return {
+    rowTimeoutMs: variables.wholeNumber('SLUICE_ROW_TIMEOUT', rowTimeout) * 1000,
+    memoryBytes: variables.wholeNumber('AWS_LAMBDA_FUNCTION_MEMORY_SIZE', memory) * MIB,
+  };
+}
+
 /** Of messages from elsewhere, where a pipeline takes any. */
 export function messageSettings(variables: Variables) {
   return {

@@ -7,6 +7,7 @@ import { DomainError, InfrastructureError } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Counter, Metrics } from '../../domain/ports/ambient.ts';
 import type { Task } from '../../domain/section.ts';
+import { clearTask, isSuspected } from './clear-task.ts';
 import {
   kinesisRecordsOf,
   resourceName,
@@ -23,8 +24,9 @@ import type { Invocation } from './invocation.ts';
 import type { KeptBundles } from './kept-bundles.ts';
 import { kinesisResponse, sqsResponse } from './partial-response.ts';
 import { dailyRun } from './runs.ts';
+import type { Probe } from './probe-process.ts';
 import { StepTimes } from './step-times.ts';
-import { takeMessages } from './take-messages.ts';
+import { receiveCountOf, takeMessages } from './take-messages.ts';
 
 /** A claim outlives the invocation that made it, or two would work on one message; in milliseconds. */
 const MIN_LEASE_MS = 10_000;
@@ -46,6 +48,10 @@ export interface TransformFunctionPorts extends Omit<TransformPorts, 'clock' | '
   readonly dedup: IngestPorts['dedup'] | null;
   readonly arrivals: Arrivals;
   readonly kept: KeptBundles;
+  /** For tasks that come again. `null`: nobody knows how to start one, they are transformed as they are. */
+  readonly probe: Probe | null;
+  /** How long a row may take in a probe, in milliseconds. */
+  readonly rowTimeoutMs: number;
   /** Names of the queues that the events come from. */
   readonly queues: { readonly tasks: string; readonly messages: string | null };
 }
@@ -125,11 +131,31 @@ async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Pr
       about({ run: task.run, task: task.id });
       if (task.build !== call.build)
         return ports.kept.handle(task.build, record, call.context, invocation.signal);
-      await transformOne(task, call);
+      if (ports.probe !== null && isSuspected(task, receiveCountOf(record)))
+        await clearOne(task, ports.probe, call);
+      else await transformOne(task, call);
       return true;
     },
   );
   return sqsResponse(failed);
+}
+
+/**
+ * A task that comes again may hold a row that hung the function or ended it. Nothing of it is transformed here before that is known; what is
+ * known of it goes into the queue as a new task, which has the time of an invocation to itself.
+ */
+async function clearOne(task: Task, probe: Probe, call: TransformCall): Promise<void> {
+  const { clock, invocation, ports } = call;
+  const { killed, tasks, random, rowTimeoutMs } = ports;
+  const { endsAt, signal } = invocation;
+  const log = withFields(invocation.log, { run: task.run, task: task.id });
+  const cleared = await clearTask(task, { rowTimeoutMs, endsAt, signal }, { probe, killed, clock, log });
+  const next: Task = { ...cleared, id: random.id() };
+  await tasks.send([next], signal);
+  log.info(
+    { next: next.id, cleared: next.cleared },
+    'handed on a task that came again, as far as it is cleared',
+  );
 }
 
 async function transformOne(task: Task, call: TransformCall): Promise<void> {

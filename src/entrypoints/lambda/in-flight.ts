@@ -4,6 +4,7 @@ import { InfrastructureError } from '../../domain/errors.ts';
 const WRITES: ReadonlySet<string> = new Set([
   'put',
   'send',
+  'add',
   'extend',
   'delete',
   'route',

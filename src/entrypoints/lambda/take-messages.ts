@@ -35,7 +35,7 @@ export async function takeMessages(
           ...known,
           code: isSluiceError(thrown) ? thrown.code : undefined,
           message: record.messageId,
-          attempt: Number(record.attributes?.ApproximateReceiveCount ?? 1),
+          attempt: receiveCountOf(record),
           error: thrown,
         },
         `a message comes again: ${messageOf(thrown)}`,
@@ -43,4 +43,9 @@ export async function takeMessages(
     }
   }
   return failed;
+}
+
+/** How often a message was given out, this time included. */
+export function receiveCountOf({ attributes }: SqsRecord): number {
+  return Number(attributes?.ApproximateReceiveCount ?? 1);
 }

@@ -10,9 +10,11 @@ import { messageLineOfBody, taskOfBody } from '../../adapters/aws/sqs-message.ts
 import { redisDedupModule } from '../../adapters/redis/module.ts';
 import { tokens } from '../../adapters/tokens.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
+import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import {
   lakeSettings,
   messageSettings,
+  probeSettings,
   readSettings,
   streamSettings,
   taskQueueUrl,
@@ -22,22 +24,46 @@ import { resourceName, type LambdaHandler } from './events.ts';
 import { transformFunction, type TransformFunctionPorts } from './handle-transform.ts';
 import type { Surroundings } from './handler.ts';
 import { KeptBundles } from './kept-bundles.ts';
+import { probesIn } from './probe-process.ts';
+import { isProbe, serveProbe } from './serve-probe.ts';
 import { lambdaSurroundings } from './surroundings.ts';
 
 export type { LambdaContext, LambdaHandler } from './events.ts';
 
 /** The function `transform` of a pipeline: docs/functions.md tells its events, its replies and its environment. */
-export function createHandler(pipeline: AnyPipeline, { build }: { readonly build: string }): LambdaHandler {
+export function createHandler(pipeline: AnyPipeline, { build, module }: TransformOptions): LambdaHandler {
   const surroundings = lambdaSurroundings('transform', pipeline, build);
-  return transformFunction(pipeline, build, surroundings, () => start(pipeline, surroundings));
+  if (isProbe()) serveProbe(pipeline, () => openLake(surroundings));
+  return transformFunction(pipeline, build, surroundings, () => start(pipeline, module, surroundings));
 }
 
-async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise<TransformFunctionPorts> {
-  const { lake, stream, tasks, messages } = readSettings(process.env, (variables) => ({
+export interface TransformOptions {
+  readonly build: string;
+  /**
+   * `import.meta.url` of the module that calls this: it is run once more, in a process of its own, to find a row that hangs the function
+   * or ends it. Default: none, and such a row takes its task into the dead letters.
+   */
+  readonly module?: string;
+}
+
+async function openLake(surroundings: Surroundings): Promise<ObjectSource> {
+  const lake = readSettings(process.env, lakeSettings);
+  return composed(surroundings, [awsLakeModule(lake)], async (container) =>
+    container.get(tokens.objectSource),
+  );
+}
+
+async function start(
+  pipeline: AnyPipeline,
+  module: string | undefined,
+  surroundings: Surroundings,
+): Promise<TransformFunctionPorts> {
+  const { lake, stream, tasks, messages, probes } = readSettings(process.env, (variables) => ({
     lake: lakeSettings(variables),
     stream: streamSettings(variables),
     tasks: taskQueueUrl(variables),
     messages: messageSettings(variables),
+    probes: probeSettings(variables),
   }));
   const { redisUrl, messageQueueUrl } = messages;
   const modules = [
@@ -62,6 +88,8 @@ async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise
         messageLine: (body, signal) => messageLineOfBody(body, claims, signal),
       },
       kept: new KeptBundles({ source, bucket: lake.bucket, pipeline: pipeline.name, name: 'transform' }),
+      probe: module === undefined ? null : probesIn(module, probes.memoryBytes),
+      rowTimeoutMs: probes.rowTimeoutMs,
       queues: {
         tasks: resourceName(tasks),
         messages: messageQueueUrl === undefined ? null : resourceName(messageQueueUrl),

@@ -18,6 +18,8 @@ export interface PeerOptions {
   readonly faults?: readonly WireFault[];
   readonly seed?: number;
   readonly shards?: number;
+  /** A task that failed comes back after so long. Default 12. AWS: six times the function's time. */
+  readonly visibilitySeconds?: number;
 }
 
 /** What AWS is to the functions, on loopback: S3 and SQS by fauxqs, Kinesis by kinesalite, real Redis and PostgreSQL. */
@@ -51,11 +53,15 @@ export const UNDELIVERED_BUCKET = 'undelivered';
 export const RESULTS_BUCKET = 'results';
 export const STREAM = 'frames';
 
-/** A task that failed comes back after so long, in seconds. AWS: six times the function's time. */
 const VISIBILITY_SECONDS = 12;
 const MAX_RECEIVES = 50;
 
-export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOptions = {}): Promise<Peers> {
+export async function startPeers({
+  faults = [],
+  seed = 1,
+  shards = 4,
+  visibilitySeconds = VISIBILITY_SECONDS,
+}: PeerOptions = {}): Promise<Peers> {
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const each of stops.toReversed()) await each();
@@ -90,13 +96,13 @@ export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOpti
     // Nobody puts an object into it in parts, so that it can be listed as S3 lists.
     fauxqs.newBucket(RESULTS_BUCKET);
     await kinesalite.createStream(STREAM, shards);
-    const tasks = await createQueueWithDeadLetters(sqs, 'tasks');
-    const dispatch = await createQueueWithDeadLetters(sqs, 'dispatch');
+    const tasks = await createQueueWithDeadLetters(sqs, 'tasks', visibilitySeconds);
+    const dispatch = await createQueueWithDeadLetters(sqs, 'dispatch', visibilitySeconds);
     const queues = {
       tasks: tasks.url,
       dispatch: dispatch.url,
       failures: await createQueue(sqs, 'failures', {}),
-      messages: await createQueue(sqs, 'messages', { VisibilityTimeout: `${VISIBILITY_SECONDS}` }),
+      messages: await createQueue(sqs, 'messages', { VisibilityTimeout: `${visibilitySeconds}` }),
     };
     return {
       sqs,
@@ -136,13 +142,13 @@ export async function startPeers({ faults = [], seed = 1, shards = 4 }: PeerOpti
   }
 }
 
-async function createQueueWithDeadLetters(sqs: SQSClient, name: string) {
+async function createQueueWithDeadLetters(sqs: SQSClient, name: string, visibilitySeconds: number) {
   const deadLetters = await createQueue(sqs, `${name}-dead`, {});
   const { Attributes } = await sqs.send(
     new GetQueueAttributesCommand({ QueueUrl: deadLetters, AttributeNames: ['QueueArn'] }),
   );
   const url = await createQueue(sqs, name, {
-    VisibilityTimeout: `${VISIBILITY_SECONDS}`,
+    VisibilityTimeout: `${visibilitySeconds}`,
     RedrivePolicy: JSON.stringify({
       deadLetterTargetArn: Attributes?.['QueueArn'],
       maxReceiveCount: MAX_RECEIVES,

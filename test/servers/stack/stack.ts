@@ -68,6 +68,8 @@ export interface Stack {
   mapStream(): StreamMappingTwin & Switch;
   /** Maps the queue of failures to reprocess: as on AWS, nobody reads it until somebody wants it. */
   mapFailures(): Switch;
+  /** Functions of another build beside these, with the same surroundings; its bundles are kept. Stopped with the stack. */
+  deployBeside(build: string): Promise<Readonly<Record<FunctionName, ProcessFunction>>>;
   /** Puts an object into the lake, and tells nobody. */
   put(key: string, body: Uint8Array): Promise<void>;
   stop(): Promise<void>;
@@ -85,9 +87,10 @@ const PART_BYTES = 6 * 1024 * 1024;
 export async function startStack(options: StackOptions): Promise<Stack> {
   const peers = await startPeers(options);
   const twin = new LambdaTwin();
+  const beside: ProcessFunction[] = [];
   const stop = async () => {
     try {
-      await twin.stop();
+      await Promise.all([twin.stop(), ...beside.map((each) => each.stop())]);
     } finally {
       await peers.stop();
     }
@@ -95,23 +98,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   try {
     await migrateDatabase(peers.postgres.url);
     const manifest = readManifest(options.build);
-    await keepBundles(manifest, options.build, peers);
-    const functions = {} as Record<FunctionName, ProcessFunction>;
-    for (const name of functionNames) {
-      functions[name] = new ProcessFunction(
-        {
-          name,
-          folder: path.resolve(options.build, name),
-          runtimeClient,
-          environment: { ...peers.environment, ...options.environment },
-          concurrency: options.concurrency ?? 2,
-          memoryMb: options.memoryMb ?? 1_024,
-          timeoutMs: options.timeoutMs ?? 30_000,
-        },
-        options.log,
-      );
-      twin.add(functions[name]);
-    }
+    const functions = await deploy(options.build, options, peers);
+    for (const name of functionNames) twin.add(functions[name]);
     const { sqs, kinesis, queues } = peers;
     const queue = { sqs, reportBatchItemFailures: true, batchSize: 1, waitSeconds: 0 } as const;
     twin.mapQueue('dispatch', { ...queue, queueUrl: queues.dispatch });
@@ -142,6 +130,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       stream: mapStream(),
       mapStream,
       mapFailures: () => twin.mapQueue('reprocess', { ...queue, queueUrl: queues.failures, batchSize: 10 }),
+      deployBeside: async (build) => {
+        const others = await deploy(build, options, peers);
+        beside.push(...Object.values(others));
+        return others;
+      },
       put: (key, body) => putObject(peers, key, body),
       stop,
     };
@@ -149,6 +142,30 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     await stop();
     throw thrown;
   }
+}
+
+async function deploy(
+  build: string,
+  options: StackOptions,
+  peers: Peers,
+): Promise<Record<FunctionName, ProcessFunction>> {
+  await keepBundles(readManifest(build), build, peers);
+  const functions = {} as Record<FunctionName, ProcessFunction>;
+  for (const name of functionNames) {
+    functions[name] = new ProcessFunction(
+      {
+        name,
+        folder: path.resolve(build, name),
+        runtimeClient,
+        environment: { ...peers.environment, ...options.environment },
+        concurrency: options.concurrency ?? 2,
+        memoryMb: options.memoryMb ?? 1_024,
+        timeoutMs: options.timeoutMs ?? 30_000,
+      },
+      options.log,
+    );
+  }
+  return functions;
 }
 
 async function migrateDatabase(url: string): Promise<void> {

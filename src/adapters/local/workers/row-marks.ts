@@ -1,11 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import type { RowMark } from '../../../domain/ports/row-mark.ts';
-
-/** A row, as a mark names it. */
-export interface MarkedRow {
-  readonly section: number;
-  readonly coordinate: number;
-}
+import type { MarkedRow, RowMark } from '../../../domain/ports/row-mark.ts';
 
 /** What a look at a mark shows. */
 export interface MarkLook {
@@ -17,6 +11,8 @@ export interface MarkLook {
 
 /** count and whether a row is under way (4 bytes each), section, coordinate (8 bytes each, as doubles). */
 const MARK_BYTES = 24;
+
+const NO_MARK = { count: 0, row: null, last: null };
 
 /**
  * A row mark in memory that two threads share: the one writes it before each row, the other looks. A few stores a row, no
@@ -84,16 +80,22 @@ export class FileMark implements RowMark {
 
   /** The row that was under way when the process that wrote the file ended; `null` also where there is no such file. */
   static read(file: string): MarkedRow | null {
+    return FileMark.look(file).row;
+  }
+
+  /** A look from outside, and the row that was entered last, whether or not it is still under way. */
+  static look(file: string): MarkLook & { readonly last: MarkedRow | null } {
     let bytes: Uint8Array;
     try {
       bytes = new Uint8Array(readFileSync(file));
     } catch {
-      return null;
+      return NO_MARK;
     }
-    if (bytes.length < MARK_BYTES) return null;
-    const [section, coordinate] = new Float64Array(bytes.buffer, 8, 2);
-    const isUnderWay = new Int32Array(bytes.buffer, 0, 2)[1] === 1;
-    return isUnderWay ? { section: section as number, coordinate: coordinate as number } : null;
+    if (bytes.length < MARK_BYTES) return NO_MARK;
+    const [count = 0, underWay] = new Int32Array(bytes.buffer, 0, 2);
+    const [section = 0, coordinate = 0] = new Float64Array(bytes.buffer, 8, 2);
+    const last = { section, coordinate };
+    return { count, row: underWay === 1 ? last : null, last };
   }
 
   #write(underWay: 0 | 1): void {

@@ -12,6 +12,9 @@ export interface RowLimits {
 /** Resident memory of this process, in bytes. */
 const residentMemory = () => process.memoryUsage.rss();
 
+/** What can be looked at, and be ended. */
+export type Watched = Pick<WatchedWorker, 'look' | 'end'>;
+
 /** Between two looks, in milliseconds. */
 const LOOK_MS = 50;
 
@@ -30,7 +33,7 @@ interface Seen {
 export class RowWatch {
   readonly #limits: RowLimits;
   readonly #memory: () => number;
-  readonly #seen = new Map<WatchedWorker, Seen>();
+  readonly #seen = new Map<Watched, Seen>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limits: RowLimits, memory = residentMemory) {
@@ -38,12 +41,12 @@ export class RowWatch {
     this.#memory = memory;
   }
 
-  add(worker: WatchedWorker): void {
+  add(worker: Watched): void {
     this.#seen.set(worker, { count: -1, memory: 0, looks: 0 });
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  remove(worker: WatchedWorker): void {
+  remove(worker: Watched): void {
     this.#seen.delete(worker);
     if (this.#seen.size > 0) return;
     clearInterval(this.#timer);

@@ -1,5 +1,5 @@
 import type { Task } from '../../../domain/section.ts';
-import type { MarkedRow } from './row-marks.ts';
+import type { MarkedRow } from '../../../domain/ports/row-mark.ts';
 
 /** A stretch of an object, as one build of a generation reads it: what a task is made of when another run makes it anew. */
 export type Stretch = Pick<Task, 'generation' | 'build' | 'object' | 'sections'>;

@@ -1,6 +1,6 @@
 import { InfrastructureError } from '../../../domain/errors.ts';
 import type { KilledRow } from '../../../domain/ports/killed-rows.ts';
-import type { MarkedRow } from './row-marks.ts';
+import type { MarkedRow } from '../../../domain/ports/row-mark.ts';
 
 /** A worker is gone, with the task that it had. The message says why, as the end of a sentence about its row. */
 export class WorkerEnded extends InfrastructureError {

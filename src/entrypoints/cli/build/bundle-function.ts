@@ -59,7 +59,7 @@ function entryOf({ name, pipeline, build }: FunctionSource): string {
   return [
     `import { createHandler } from 'sluice/lambda/${name}';`,
     `import pipeline from ${JSON.stringify(pipeline)};`,
-    `export const handler = createHandler(pipeline, { build: ${JSON.stringify(build)} });`,
+    `export const handler = createHandler(pipeline, { build: ${JSON.stringify(build)}${name === 'transform' ? ', module: import.meta.url' : ''} });`,
   ].join('\n');
 }
 

@@ -3,13 +3,14 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InMemoryKilledRows } from '../../../../src/adapters/inmemory/killed-rows.ts';
 import { InMemoryLog } from '../../../../src/adapters/inmemory/log.ts';
-import { FileMark, SharedMark, type MarkedRow } from '../../../../src/adapters/local/workers/row-marks.ts';
+import { FileMark, SharedMark } from '../../../../src/adapters/local/workers/row-marks.ts';
 import { RowWatch, type RowLimits } from '../../../../src/adapters/local/workers/row-watch.ts';
 import { stretchOf, Suspects } from '../../../../src/adapters/local/workers/suspects.ts';
 import { JOURNAL_FOLDER, TaskJournal } from '../../../../src/adapters/local/workers/task-journal.ts';
 import type { WatchedWorker } from '../../../../src/adapters/local/workers/transform-worker.ts';
 import { TransformWorkers } from '../../../../src/adapters/local/workers/transform-workers.ts';
 import { WorkerEnded } from '../../../../src/adapters/local/workers/worker-ended.ts';
+import type { MarkedRow } from '../../../../src/domain/ports/row-mark.ts';
 import type { Task } from '../../../../src/domain/section.ts';
 import { removeFolder, scratchFolder } from '../scratch.ts';
 
