@@ -1,4 +1,4 @@
-import { access, constants, mkdir, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -209,9 +209,13 @@ async function writeReport(
   // Charts weigh something: only a run that asks for a page loads them.
   const { writeReportPage } = await import('../report/write-report-page.ts');
   const page = await writeReportPage(loaded, outcome, runtime, signal);
+  // Killed while it writes, or out of space: the page before is left whole.
+  const written = `${file}.${process.pid}.tmp`;
   try {
-    await writeFile(file, page);
+    await writeFile(written, page);
+    await rename(written, file);
   } catch (cause) {
+    await rm(written, { force: true }).catch(() => undefined);
     throw reportFailed(cause);
   }
 }
