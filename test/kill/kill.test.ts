@@ -16,7 +16,7 @@ const parquetRows = shipments(50_000, 3);
 const messages = appliedMessages([...csvRows, ...jsonRows, ...parquetRows]);
 const subject: Subject = { name: 'lake', pipeline: 'shipments.ts', objects: ['lake'] };
 
-describe('a run that is killed', { timeout: 400_000 }, () => {
+describe('a run that is killed', { timeout: 600_000 }, () => {
   let scratch: Scratch;
   let clean: Outcome;
 

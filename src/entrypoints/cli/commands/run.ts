@@ -85,7 +85,7 @@ export function runCommand(exitWith: (code: number) => void): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C.
+Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C, SIGTERM or SIGHUP.
 A run that was stopped continues when it is started again; what is done is not done again.
 A row over --row-timeout, --worker-heap or --max-memory, or one that ends its process, fails with E_KILLED; the others go on.
 
