@@ -26,6 +26,16 @@ export interface Running {
   stderr(): string;
 }
 
+export interface StartOptions {
+  readonly input?: string | Uint8Array;
+  readonly keepInput?: true;
+  /** Default: the test's folder. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A script for `sh` that starts it, as `"$@"`. */
+  readonly shell?: string;
+}
+
 /** A folder for one test, outside any package; `dispose` ends what still runs in it and removes it. */
 export class Scratch implements AsyncDisposable {
   readonly folder: string;
@@ -47,12 +57,15 @@ export class Scratch implements AsyncDisposable {
     return writeFile(this.path(name), content);
   }
 
-  /** Starts `sluice` in this folder. Its standard input stays open where `keepInput` is set; else it gets `input` and ends. */
-  start(args: readonly string[], options: { input?: string | Uint8Array; keepInput?: true } = {}): Running {
+  /** Starts `sluice`. Its standard input stays open where `keepInput` is set; else it gets `input` and ends. */
+  start(args: readonly string[], options: StartOptions = {}): Running {
     const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, VITEST: _vitest, ...env } = process.env;
-    const child = spawn(process.execPath, [executable, ...args], {
-      cwd: this.folder,
-      env,
+    const command = [process.execPath, executable, ...args];
+    const [file = '', ...rest] =
+      options.shell === undefined ? command : ['sh', '-c', options.shell, 'sh', ...command];
+    const child = spawn(file, rest, {
+      cwd: options.cwd ?? this.folder,
+      env: { ...env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     let stdout = '';

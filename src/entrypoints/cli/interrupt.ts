@@ -1,8 +1,11 @@
 import { InfrastructureError, isSluiceError } from '../../domain/errors.ts';
 import { exitCodes } from './exit-codes.ts';
 
+/** Ctrl-C, the end asked for by whoever runs us, and that of the terminal. */
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
- * Runs `work` with a signal that Ctrl-C (or SIGTERM) aborts: what is under way is given up in order, and what was applied stays. One
+ * Runs `work` with a signal that Ctrl-C (or SIGTERM, SIGHUP) aborts: what is under way is given up in order, and what was applied stays. One
  * more Ctrl-C ends the process at once, which is safe too.
  *
  * @param ending where it is given, the first Ctrl-C only aborts this one: no more input is taken, what is there is finished
@@ -21,13 +24,11 @@ export async function untilInterrupted<Result>(
     else if (ending === undefined || ending.signal.aborted) controller.abort(reason);
     else ending.abort(reason);
   };
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  for (const name of INTERRUPTS) process.on(name, interrupt);
   try {
     return await work(controller.signal);
   } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    for (const name of INTERRUPTS) process.off(name, interrupt);
   }
 }
 

@@ -12,8 +12,9 @@ import { threadEntry } from './worker-entries.ts';
  * only stands between the two, so that it can be killed instead of the run.
  */
 
-// Ctrl-C reaches every process of a terminal: the run decides.
-process.on('SIGINT', () => undefined);
+// Ctrl-C and the end of a terminal reach every process of it, and whoever stops a service may tell all of its processes: the run decides.
+// Ending here would be taken for what the row did that is under way.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 // Without the run there is nobody to work for; a thread that hangs would go on for ever.
 process.on('disconnect', () => process.exit());
 

@@ -12,7 +12,7 @@ const NOTADB = 26;
 
 const advice: Readonly<Record<number, string>> = {
   [READONLY]: 'may only be read: check the rights of the file and its folder',
-  [IOERR]: 'cannot be read or written: check the disk',
+  [IOERR]: 'cannot be read or written: check the disk and the space on it',
   [CORRUPT]: 'is damaged: restore it, or delete it and run again',
   [FULL]: 'cannot grow, the disk is full: free some space and start again, the run continues',
   [CANTOPEN]: 'cannot be opened or made: check that the folder exists and may be written',

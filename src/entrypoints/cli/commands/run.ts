@@ -1,4 +1,4 @@
-import { access, constants, mkdir, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -85,7 +85,7 @@ export function runCommand(exitWith: (code: number) => void): Command {
     .addHelpText(
       'after',
       `
-Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C.
+Exit codes: 0 complete; 2 more open failures than --max-failures; 1 not complete, the message says what to do; 130 stopped by Ctrl-C, SIGTERM or SIGHUP.
 A run that was stopped continues when it is started again; what is done is not done again.
 A row over --row-timeout, --worker-heap or --max-memory, or one that ends its process, fails with E_KILLED; the others go on.
 
@@ -209,9 +209,13 @@ async function writeReport(
   // Charts weigh something: only a run that asks for a page loads them.
   const { writeReportPage } = await import('../report/write-report-page.ts');
   const page = await writeReportPage(loaded, outcome, runtime, signal);
+  // Killed while it writes, or out of space: the page before is left whole.
+  const written = `${file}.${process.pid}.tmp`;
   try {
-    await writeFile(file, page);
+    await writeFile(written, page);
+    await rename(written, file);
   } catch (cause) {
+    await rm(written, { force: true }).catch(() => undefined);
     throw reportFailed(cause);
   }
 }
