@@ -131,6 +131,9 @@ function transformHandler({ pipeline, build }: Program, call: FunctionCall) {
     random,
     dedup,
     killed,
+    // No row of these hangs or ends its process.
+    probe: null,
+    rowTimeoutMs: 30_000,
     sink: sinkOf(call, pipeline.partitions),
     arrivals: {
       task: (body: string, signal: AbortSignal) => taskOfBody(body, noClaims, signal),
