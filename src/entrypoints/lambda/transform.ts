@@ -62,6 +62,7 @@ async function start(pipeline: AnyPipeline, surroundings: Surroundings): Promise
         messageLine: (body, signal) => messageLineOfBody(body, claims, signal),
       },
       kept: new KeptBundles({ source, bucket: lake.bucket, pipeline: pipeline.name, name: 'transform' }),
+      streamName: stream.streamName,
       queues: {
         tasks: resourceName(tasks),
         messages: messageQueueUrl === undefined ? null : resourceName(messageQueueUrl),
