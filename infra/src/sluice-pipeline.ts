@@ -184,7 +184,7 @@ export class SluicePipeline extends Construct {
     }
     addPublishing(this, manifest.pipeline, settings, analyze, lostCalls);
 
-    const metrics = new PipelineMetrics(settings.metricsNamespace, manifest.pipeline);
+    const metrics = new PipelineMetrics(settings.metricsNamespace, manifest);
     const queues = {
       Tasks: this.tasks,
       Orders: this.orders,
@@ -198,7 +198,15 @@ export class SluicePipeline extends Construct {
         ...Object.fromEntries(Object.entries(queues).map(([name, { deadLetters }]) => [name, deadLetters])),
         LostCalls: lostCalls,
       },
-      analyzeMapping: mappings.analyze,
+      streams: {
+        Frames: { mapping: mappings.analyze, reader: 'analyze', records: 'Frames' },
+        ...Object.fromEntries(
+          mappings.foreign.map((mapping, index) => [
+            `ForeignStream${index}`,
+            { mapping, reader: 'transform', records: `Records of ${mapping.eventSourceArn ?? ''}` } as const,
+          ]),
+        ),
+      },
       metrics,
       maxRecordAge: settings.maxRecordAge.toSeconds(),
       failurePercent: settings.failurePercent,
@@ -256,7 +264,11 @@ export class SluicePipeline extends Construct {
   #map(
     props: SluicePipelineProps,
     settings: Settings,
-  ): { dispatch: CfnEventSourceMapping; analyze: CfnEventSourceMapping } {
+  ): {
+    dispatch: CfnEventSourceMapping;
+    analyze: CfnEventSourceMapping;
+    foreign: readonly CfnEventSourceMapping[];
+  } {
     const { dispatch, transform, analyze, reprocess } = this.functions;
     const dispatchMapping = mapQueue(this, 'OrdersToDispatch', {
       from: this.orders,
@@ -281,7 +293,7 @@ export class SluicePipeline extends Construct {
         concurrency: settings.transformConcurrency,
       });
     }
-    for (const [index, { streamArn }] of (props.foreignStreams ?? []).entries()) {
+    const foreign = (props.foreignStreams ?? []).map(({ streamArn }, index) =>
       mapStream(this, `ForeignStream${index}ToTransform`, {
         streamArn,
         target: transform,
@@ -290,8 +302,8 @@ export class SluicePipeline extends Construct {
         startingPosition: 'LATEST',
         // Whoever is killed holds its claims as long as it might have run: tries, which are a second apart or more, have to last longer.
         retryAttempts: Math.max(settings.retryAttempts, settings.functions.transform.timeout.toSeconds()),
-      });
-    }
+      }),
+    );
     mapQueue(this, 'FailuresToReprocess', {
       from: this.failures,
       target: reprocess,
@@ -315,7 +327,7 @@ export class SluicePipeline extends Construct {
       startingPosition: 'TRIM_HORIZON',
       retryAttempts: settings.retryAttempts,
     });
-    return { dispatch: dispatchMapping, analyze: analyzeMapping };
+    return { dispatch: dispatchMapping, analyze: analyzeMapping, foreign };
   }
 
   #output(dispatchMapping: CfnEventSourceMapping): void {

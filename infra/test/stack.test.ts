@@ -394,6 +394,70 @@ describe('results in S3', () => {
 });
 
 describe('alarms', () => {
+  it('tell of failures within five minutes, of whoever opens them, and where nothing else is counted', () => {
+    const { pipeline } = templates({}, { version: 3 });
+    const { Properties: alarm } = resource(pipeline, 'AWS::CloudWatch::Alarm', 'PipelineAlarmsFailureRate');
+    // A run of a minute and a half is over before a second period has begun.
+    expect(alarm).toMatchObject({
+      Threshold: 1,
+      ComparisonOperator: 'GreaterThanThreshold',
+      EvaluationPeriods: 1,
+      TreatMissingData: 'notBreaching',
+    });
+    const metrics = alarm['Metrics'] as {
+      Id: string;
+      Expression?: string;
+      MetricStat?: {
+        Metric: { MetricName: string; Dimensions: { Name: string; Value: string }[] };
+        Period: number;
+        Stat: string;
+      };
+    }[];
+    const [whole] = metrics.filter(({ Expression }) => Expression !== undefined);
+    expect(whole?.Expression).toBe(
+      '100 * (FILL(failuresOpenedOfanalyze, 0) + FILL(failuresOpenedOfdispatch, 0)) / MAX([FILL(rows, 0), FILL(failuresOpenedOfanalyze, 0), FILL(failuresOpenedOfdispatch, 0), 1])',
+    );
+    const read = metrics.flatMap(({ Id, MetricStat }) =>
+      MetricStat === undefined ? [] : [{ Id, ...MetricStat }],
+    );
+    expect(read.map(({ Period, Stat }) => [Period, Stat])).toEqual(read.map(() => [300, 'Sum']));
+    expect(
+      Object.fromEntries(
+        read.map(({ Id, Metric }) => [
+          Id,
+          [Metric.MetricName, ...Metric.Dimensions.map(({ Name, Value }) => `${Name}=${Value}`).sort()],
+        ]),
+      ),
+    ).toEqual({
+      rows: ['rowsRead', 'function=transform', 'pipeline=lanes', 'version=3'],
+      failuresOpenedOfanalyze: ['failuresOpened', 'function=analyze', 'pipeline=lanes', 'version=3'],
+      failuresOpenedOfdispatch: ['failuresOpened', 'function=dispatch', 'pipeline=lanes', 'version=3'],
+    });
+  });
+
+  it('tell of records of somebody else’s stream that wait or are given up, mapping by mapping', () => {
+    const { pipeline } = templates(
+      { foreignStreams: 'arn:aws:kinesis:eu-west-1:111122223333:stream/orders' },
+      { keyed: true },
+    );
+    const givenUp = ['Frames', 'ForeignStream0'].map((what) => {
+      const { Properties } = resource(pipeline, 'AWS::CloudWatch::Alarm', `PipelineAlarms${what}GivenUp`);
+      expect(Properties).toMatchObject({
+        MetricName: 'OnFailureDestinationDeliveredEventCount',
+        Threshold: 0,
+        EvaluationPeriods: 1,
+        Period: 300,
+      });
+      return (Properties['Dimensions'] as { Value: unknown }[]).map(({ Value }) => textOf(Value));
+    });
+    expect(givenUp).toEqual([['<PipelineFramesToAnalyze>'], ['<PipelineForeignStream0ToTransform>']]);
+    const late = resource(pipeline, 'AWS::CloudWatch::Alarm', 'PipelineAlarmsForeignStream0Late').Properties;
+    expect(late).toMatchObject({ MetricName: 'IteratorAge', Threshold: 18_000_000, EvaluationPeriods: 5 });
+    expect((late['Dimensions'] as { Value: unknown }[]).map(({ Value }) => textOf(Value))).toEqual([
+      '<Pipelinetransform>',
+    ]);
+  });
+
   it('tell of late frames, frames given up, dead letters, failures, errors and throttles', () => {
     const { pipeline } = templates({ alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms' });
     const alarms = Object.entries(resources(pipeline, 'AWS::CloudWatch::Alarm'));

@@ -117,6 +117,15 @@ const plants: readonly Plant[] = [
       }),
   ],
   [
+    'D_FILTERS',
+    'warning',
+    'a filter on messages from elsewhere',
+    (t) =>
+      (propertiesOf(t, MAPPING, 'PipelineMessagesToTransform')['FilterCriteria'] = {
+        Filters: [{ Pattern: '{"body":{"lane":[{"exists":true}]}}' }],
+      }),
+  ],
+  [
     'D_RECORD_SIZE',
     'error',
     'records larger than the stream takes',
