@@ -104,7 +104,10 @@ describe('EmfMetrics by itself', () => {
   afterEach(() => void vi.restoreAllMocks());
   it('writes to standard output', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    const metrics = new EmfMetrics({ clock: new ManualClock(NOW) }, { pipeline: 'p', version: 1, function: 'f' });
+    const metrics = new EmfMetrics(
+      { clock: new ManualClock(NOW) },
+      { pipeline: 'p', version: 1, function: 'f' },
+    );
     metrics.add('frames', 1);
     metrics.flush();
     expect(write.mock.calls).toHaveLength(1);
