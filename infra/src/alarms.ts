@@ -17,11 +17,20 @@ import { Construct } from 'constructs';
 import type { FunctionName } from './manifest.ts';
 import type { PipelineMetrics } from './metrics.ts';
 
+/** A stream's mapping, and whose function reads by it. */
+export interface StreamAlarms {
+  readonly mapping: CfnEventSourceMapping;
+  readonly reader: FunctionName;
+  /** What its records are, in words. */
+  readonly records: string;
+}
+
 export interface AlarmsProps {
   readonly functions: Readonly<Record<FunctionName, Function>>;
   /** By what their letters were. */
   readonly deadLetters: Readonly<Record<string, Queue>>;
-  readonly analyzeMapping: CfnEventSourceMapping;
+  /** Of streams, by what they are: `Frames` of analyze, and those of somebody else. */
+  readonly streams: Readonly<Record<string, StreamAlarms>>;
   readonly metrics: PipelineMetrics;
   /** In seconds: the age after which a record is given up. */
   readonly maxRecordAge: number;
@@ -41,27 +50,30 @@ export class Alarms extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
-    const { functions, deadLetters, analyzeMapping, metrics, topicArn } = props;
+    const { functions, deadLetters, streams, metrics, topicArn } = props;
     this.#action =
       topicArn === undefined ? undefined : new SnsAction(Topic.fromTopicArn(this, 'Topic', topicArn));
 
-    this.#add('FramesLate', {
-      says: 'Frames wait too long for analyze: they are given up when they are four times as old.',
-      metric: functions.analyze.metric('IteratorAge', { statistic: Stats.MAXIMUM, period: MINUTE }),
-      over: props.maxRecordAge * LATE * 1000,
-      periods: 5,
-    });
-    this.#add('FramesGivenUp', {
-      says: 'Frames could not be applied and lie in the state bucket under aws/lambda/: `sluice doctor --logs`, then reprocess.',
-      metric: new Metric({
-        namespace: 'AWS/Lambda',
-        metricName: 'OnFailureDestinationDeliveredEventCount',
-        dimensionsMap: { EventSourceMappingUUID: analyzeMapping.ref },
-        statistic: Stats.SUM,
-        period: FIVE_MINUTES,
-      }),
-      over: 0,
-    });
+    for (const [what, { mapping, reader, records }] of Object.entries(streams)) {
+      this.#add(`${what}Late`, {
+        says: `${records} wait too long for ${reader}: they are given up when they are four times as old.`,
+        // By function, and not by mapping: that is what Lambda has.
+        metric: functions[reader].metric('IteratorAge', { statistic: Stats.MAXIMUM, period: MINUTE }),
+        over: props.maxRecordAge * LATE * 1000,
+        periods: 5,
+      });
+      this.#add(`${what}GivenUp`, {
+        says: `${records} were given up by ${reader} and lie in the state bucket under aws/lambda/: \`sluice doctor --logs\`, then reprocess.`,
+        metric: new Metric({
+          namespace: 'AWS/Lambda',
+          metricName: 'OnFailureDestinationDeliveredEventCount',
+          dimensionsMap: { EventSourceMappingUUID: mapping.ref },
+          statistic: Stats.SUM,
+          period: FIVE_MINUTES,
+        }),
+        over: 0,
+      });
+    }
     for (const [what, queue] of Object.entries(deadLetters)) {
       this.#add(`DeadLettersOf${what}`, {
         says: `Dead letters of ${what}: their sections or calls are missing until they are sent again.`,
@@ -72,19 +84,21 @@ export class Alarms extends Construct {
         over: 0,
       });
     }
+    const failures = metrics.ofEach('failuresOpened', ['analyze', 'dispatch'], MINUTE);
     this.#add('FailureRate', {
-      says: 'Too many rows and messages fail.',
+      says: 'Too many rows, messages and objects fail.',
       metric: new MathExpression({
         label: 'failures in percent of rows read',
-        expression: '100 * failures / MAX([rows, failures, 1])',
-        usingMetrics: {
-          failures: metrics.sum('failuresOpened', FIVE_MINUTES),
-          rows: metrics.sum('rowsRead', FIVE_MINUTES),
-        },
+        // A minute in which nobody counted one of them has no value at all, and no value makes none of the whole.
+        expression: `100 * (${Object.keys(failures)
+          .map((id) => `FILL(${id}, 0)`)
+          .join(' + ')}) / MAX([FILL(rows, 0), ${Object.keys(failures)
+          .map((id) => `FILL(${id}, 0)`)
+          .join(', ')}, 1])`,
+        usingMetrics: { ...failures, rows: metrics.sum('rowsRead', MINUTE) },
         period: FIVE_MINUTES,
       }),
       over: props.failurePercent,
-      periods: 3,
     });
     for (const [name, target] of Object.entries(functions)) {
       this.#add(`ErrorsOf${name}`, {

@@ -45,6 +45,7 @@ export const parameters = {
   analyzeConcurrency: 'batches at once',
   analyzeMemory: 'MiB',
   reprocessAutomatic: '`true`: failures of other builds are redriven as they arrive',
+  reprocessUndelivered: '`false`: records that a mapping gave up wait for a direct call',
   reprocessRate: 'failures a second and container at most, where they are redriven as they arrive',
   messageQueue: '`true`, `false`: a queue for messages from elsewhere',
   cache: '`serverless`, `nodes`, or rediss://… of one that is there',
@@ -198,6 +199,7 @@ export function pipelinePropsOf(given: Parameters): Omit<SluicePipelineProps, 'b
     }),
     reprocess: defined({
       automatic: given.flag('reprocessAutomatic'),
+      undelivered: given.flag('reprocessUndelivered'),
       rate: given.number('reprocessRate'),
     }),
     stream: defined({

@@ -1,10 +1,12 @@
 import { CfnRule } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Function } from 'aws-cdk-lib/aws-lambda';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { LakeProps, ScheduleSettings } from './props.ts';
 import type { Settings } from './settings.ts';
+import { prefixes } from './storage.ts';
 
 export interface EventTargets {
   readonly dispatch: Queue;
@@ -55,6 +57,31 @@ export function addEvents(
     );
   }
   allowRules(rules, [targets.dispatch, targets.lostCalls]);
+}
+
+/** What a mapping gives up lies in the state bucket: S3 tells the queue that reprocess puts it again from. */
+export function addUndelivered(
+  scope: Construct,
+  pipeline: string,
+  bucket: Bucket,
+  targets: { readonly undelivered: Queue; readonly lostCalls: Queue },
+): void {
+  const rule = new CfnRule(scope, 'RecordsGivenUp', {
+    description: `Sluice: records of ${pipeline} that a mapping gave up`,
+    eventPattern: {
+      source: ['aws.s3'],
+      'detail-type': ['Object Created'],
+      detail: { bucket: { name: [bucket.bucketName] }, object: { key: [{ prefix: prefixes.undelivered }] } },
+    },
+    targets: [
+      {
+        id: 'reprocess',
+        arn: targets.undelivered.queueArn,
+        deadLetterConfig: { arn: targets.lostCalls.queueArn },
+      },
+    ],
+  });
+  allowRules([rule], [targets.undelivered, targets.lostCalls]);
 }
 
 /** Results are complete before they are published: somebody has to ask. */

@@ -70,9 +70,9 @@ export function sluiceFunction(scope: Construct, name: FunctionName, context: Fu
           vpcSubnets: { subnets: [...network.network.subnets] },
           securityGroups: [...network.groups],
         }),
-    // Dispatch goes on with a long listing, and transform hands sections on, by messages to themselves. Lambda would take that for a loop
+    // Dispatch and reprocess go on with a long listing, and transform hands sections on, by messages to themselves. Lambda would take that for a loop
     // after 16 rounds and stop it; it is none, since what is left strictly shrinks from message to message.
-    ...(name === 'dispatch' || name === 'transform' ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
+    ...(name === 'analyze' ? {} : { recursiveLoop: RecursiveLoop.ALLOW }),
   });
 }
 

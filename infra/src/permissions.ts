@@ -22,6 +22,8 @@ export interface Reach {
   readonly tasks: IQueue;
   readonly dispatch: IQueue;
   readonly failures: IQueue;
+  /** Word of records that a mapping gave up. */
+  readonly undelivered: IQueue;
   /** Where calls go that nobody waits for and that failed. */
   readonly lostCalls: IQueue;
   readonly messages: IQueue | null;
@@ -104,7 +106,8 @@ function transformPermissions(reach: Reach): Permission[] {
     ...reach.foreignStreams.flatMap(({ keyArn }, index) =>
       keyArn === undefined ? [] : [allow(`DecryptForeignStream${index}`, ['kms:Decrypt'], [keyArn])],
     ),
-    ...(reach.foreignStreams.length > 0 ? [keepUndelivered(reach)] : []),
+    // What its mappings give up it takes in again, where reprocess says so.
+    ...(reach.foreignStreams.length > 0 ? [keepUndelivered(reach), readUndelivered(reach)] : []),
     ...readLake(reach),
     ...storeClaims(reach),
     putFrames(reach),
@@ -129,7 +132,9 @@ function analyzePermissions(reach: Reach): Permission[] {
 function reprocessPermissions(reach: Reach): Permission[] {
   return [
     takeFrom('TakeFailures', reach.failures),
-    allowObjects('ReadUndelivered', ['s3:GetObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED),
+    takeFrom('TakeUndelivered', reach.undelivered),
+    sendTo('ContinueItself', reach.undelivered),
+    readUndelivered(reach),
     // An on-failure destination that is a queue says only where in the stream the records were.
     allow('FetchAgain', ['kinesis:GetShardIterator', 'kinesis:GetRecords'], [reach.stream.streamArn]),
     ...readLake(reach),
@@ -282,6 +287,10 @@ function routeFailures(reach: Reach): Permission[] {
 /** Of a mapping that gives records up: Lambda writes them with the function's role, and looks whether the bucket is there. */
 function keepUndelivered(reach: Reach): Permission {
   return allowObjects('KeepUndelivered', ['s3:PutObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED);
+}
+
+function readUndelivered(reach: Reach): Permission {
+  return allowObjects('ReadUndelivered', ['s3:GetObject'], reach, `${prefixes.undelivered}*`, UNDELIVERED);
 }
 
 function keepResults(reach: Reach): Permission {

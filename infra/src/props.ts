@@ -65,6 +65,11 @@ export interface ReprocessSettings extends FunctionSettings {
    */
   readonly automatic?: boolean;
   /**
+   * Whether records that a mapping gave up, which lie under `aws/lambda/` of the state bucket, are put into their stream again by themselves: not before
+   * results can be stored again, and three times at most. Default true; without it they wait for a direct call, `{"undelivered": "s3://…"}`.
+   */
+  readonly undelivered?: boolean;
+  /**
    * Failures and undelivered records that one container sends again a second, where an event asked for it; a direct call says its own rate. A batch
    * of analyze has to fit into the timeout at it. Default: as fast as it goes.
    */

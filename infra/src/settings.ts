@@ -19,6 +19,7 @@ export interface Settings {
   readonly analyzeConcurrency: number;
   readonly reprocessConcurrency: number;
   readonly reprocessAutomatic: boolean;
+  readonly reprocessUndelivered: boolean;
   /** `null`: as fast as it goes. */
   readonly reprocessRate: number | null;
   readonly parallelizationFactor: number;
@@ -64,6 +65,7 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
     analyzeConcurrency: analyze?.concurrency ?? (shards ?? 2 * ON_DEMAND_SHARDS) * parallelizationFactor + 1,
     reprocessConcurrency: reprocess?.concurrency ?? 2,
     reprocessAutomatic: reprocess?.automatic ?? false,
+    reprocessUndelivered: reprocess?.undelivered ?? true,
     reprocessRate: reprocess?.rate ?? null,
     parallelizationFactor,
     batchSize: analyze?.batchSize ?? 100,

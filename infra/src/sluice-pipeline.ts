@@ -10,7 +10,7 @@ import { Alarms } from './alarms.ts';
 import { checkConnectionBudget } from './budget.ts';
 import { Cache } from './cache.ts';
 import { addDashboard } from './dashboard.ts';
-import { addEvents, addPublishing } from './events.ts';
+import { addEvents, addPublishing, addUndelivered } from './events.ts';
 import { sluiceFunction, type FunctionContext } from './functions.ts';
 import { readManifest, type BuildManifest, type FunctionName } from './manifest.ts';
 import { mapQueue, mapStream } from './mappings.ts';
@@ -32,6 +32,9 @@ export const outputKeys = {
   build: 'SluiceBuild',
 } as const;
 
+/** Word of undelivered records comes again every six timeouts of reprocess while the database is away: with the defaults ten hours long. */
+const RECEIVES_OF_AN_OUTAGE = 20;
+
 /**
  * One version of one pipeline on AWS: lake → dispatch → task queue → transform → stream → analyze → database, and what failed through reprocess.
  *
@@ -48,6 +51,8 @@ export class SluicePipeline extends Construct {
   readonly tasks: WorkQueue;
   readonly orders: WorkQueue;
   readonly failures: WorkQueue;
+  /** Word of records that a mapping gave up. */
+  readonly undelivered: WorkQueue;
   /** `null` where no messages come from elsewhere by a queue. */
   readonly messages: WorkQueue | null;
   readonly failureTopic: Topic | null;
@@ -63,7 +68,8 @@ export class SluicePipeline extends Construct {
       {
         dispatch: settings.dispatchConcurrency,
         analyze: settings.analyzeConcurrency,
-        reprocess: settings.reprocessConcurrency,
+        // From the queue of failures, and from that of undelivered records.
+        reprocess: 2 * settings.reprocessConcurrency,
       },
       settings.databaseConnections,
       foundation === null ? null : foundation.database.maxConnections,
@@ -73,17 +79,26 @@ export class SluicePipeline extends Construct {
     this.key = this.#key(manifest);
     this.bucket = new Storage(this, 'Storage', this.key, settings).bucket;
     const { maxReceives } = settings;
-    const workQueue = (name: string, target: FunctionName, batchingWindow?: Duration): WorkQueue =>
+    const workQueue = (
+      name: string,
+      target: FunctionName,
+      { batchingWindow, receives = maxReceives }: { batchingWindow?: Duration; receives?: number } = {},
+    ): WorkQueue =>
       new WorkQueue(this, name, {
         key: this.key,
         timeout: settings.functions[target].timeout,
-        maxReceives,
+        maxReceives: receives,
         ...(batchingWindow === undefined ? {} : { batchingWindow }),
       });
     this.tasks = workQueue('Tasks', 'transform');
-    this.orders = workQueue('Orders', 'dispatch', Duration.seconds(2));
+    this.orders = workQueue('Orders', 'dispatch', { batchingWindow: Duration.seconds(2) });
     this.failures = workQueue('Failures', 'reprocess');
-    this.messages = settings.messageQueue ? workQueue('Messages', 'transform', Duration.seconds(1)) : null;
+    this.undelivered = workQueue('Undelivered', 'reprocess', {
+      receives: Math.max(maxReceives, RECEIVES_OF_AN_OUTAGE),
+    });
+    this.messages = settings.messageQueue
+      ? workQueue('Messages', 'transform', { batchingWindow: Duration.seconds(1) })
+      : null;
     const lostCalls = lastQueue(this, 'LostCalls', this.key);
     this.stream = frameStream(this, 'Frames', this.key, settings);
     this.failureTopic =
@@ -103,6 +118,7 @@ export class SluicePipeline extends Construct {
       tasks: this.tasks.queue,
       dispatch: this.orders.queue,
       failures: this.failures.queue,
+      undelivered: this.undelivered.queue,
       lostCalls,
       messages: this.messages?.queue ?? null,
       topic: this.failureTopic,
@@ -149,20 +165,31 @@ export class SluicePipeline extends Construct {
     const rate = settings.reprocessRate;
     const reprocess = make(
       'reprocess',
-      rate === null ? withResults : { ...withResults, SLUICE_REPROCESS_RATE: String(rate) },
+      {
+        ...withResults,
+        SLUICE_UNDELIVERED_QUEUE_URL: this.undelivered.queue.queueUrl,
+        ...(rate === null ? {} : { SLUICE_REPROCESS_RATE: String(rate) }),
+      },
       inside,
     );
     this.functions = { dispatch, transform, analyze, reprocess };
 
     const mappings = this.#map(props, settings);
     addEvents(this, manifest.pipeline, props, { dispatch: this.orders.queue, lostCalls });
+    if (settings.reprocessUndelivered) {
+      addUndelivered(this, manifest.pipeline, this.bucket, {
+        undelivered: this.undelivered.queue,
+        lostCalls,
+      });
+    }
     addPublishing(this, manifest.pipeline, settings, analyze, lostCalls);
 
-    const metrics = new PipelineMetrics(settings.metricsNamespace, manifest.pipeline);
+    const metrics = new PipelineMetrics(settings.metricsNamespace, manifest);
     const queues = {
       Tasks: this.tasks,
       Orders: this.orders,
       Failures: this.failures,
+      Undelivered: this.undelivered,
       ...(this.messages === null ? {} : { Messages: this.messages }),
     };
     const alarms = new Alarms(this, 'Alarms', {
@@ -171,7 +198,15 @@ export class SluicePipeline extends Construct {
         ...Object.fromEntries(Object.entries(queues).map(([name, { deadLetters }]) => [name, deadLetters])),
         LostCalls: lostCalls,
       },
-      analyzeMapping: mappings.analyze,
+      streams: {
+        Frames: { mapping: mappings.analyze, reader: 'analyze', records: 'Frames' },
+        ...Object.fromEntries(
+          mappings.foreign.map((mapping, index) => [
+            `ForeignStream${index}`,
+            { mapping, reader: 'transform', records: `Records of ${mapping.eventSourceArn ?? ''}` } as const,
+          ]),
+        ),
+      },
       metrics,
       maxRecordAge: settings.maxRecordAge.toSeconds(),
       failurePercent: settings.failurePercent,
@@ -229,7 +264,11 @@ export class SluicePipeline extends Construct {
   #map(
     props: SluicePipelineProps,
     settings: Settings,
-  ): { dispatch: CfnEventSourceMapping; analyze: CfnEventSourceMapping } {
+  ): {
+    dispatch: CfnEventSourceMapping;
+    analyze: CfnEventSourceMapping;
+    foreign: readonly CfnEventSourceMapping[];
+  } {
     const { dispatch, transform, analyze, reprocess } = this.functions;
     const dispatchMapping = mapQueue(this, 'OrdersToDispatch', {
       from: this.orders,
@@ -254,7 +293,7 @@ export class SluicePipeline extends Construct {
         concurrency: settings.transformConcurrency,
       });
     }
-    for (const [index, { streamArn }] of (props.foreignStreams ?? []).entries()) {
+    const foreign = (props.foreignStreams ?? []).map(({ streamArn }, index) =>
       mapStream(this, `ForeignStream${index}ToTransform`, {
         streamArn,
         target: transform,
@@ -263,14 +302,21 @@ export class SluicePipeline extends Construct {
         startingPosition: 'LATEST',
         // Whoever is killed holds its claims as long as it might have run: tries, which are a second apart or more, have to last longer.
         retryAttempts: Math.max(settings.retryAttempts, settings.functions.transform.timeout.toSeconds()),
-      });
-    }
+      }),
+    );
     mapQueue(this, 'FailuresToReprocess', {
       from: this.failures,
       target: reprocess,
       batchSize: 10,
       concurrency: settings.reprocessConcurrency,
       enabled: settings.reprocessAutomatic,
+    });
+    mapQueue(this, 'UndeliveredToReprocess', {
+      from: this.undelivered,
+      target: reprocess,
+      // One holds a whole batch of a stream, or a listing.
+      batchSize: 1,
+      concurrency: settings.reprocessConcurrency,
     });
     const analyzeMapping = mapStream(this, 'FramesToAnalyze', {
       streamArn: this.stream.streamArn,
@@ -281,7 +327,7 @@ export class SluicePipeline extends Construct {
       startingPosition: 'TRIM_HORIZON',
       retryAttempts: settings.retryAttempts,
     });
-    return { dispatch: dispatchMapping, analyze: analyzeMapping };
+    return { dispatch: dispatchMapping, analyze: analyzeMapping, foreign };
   }
 
   #output(dispatchMapping: CfnEventSourceMapping): void {

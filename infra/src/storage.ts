@@ -67,10 +67,10 @@ export class Storage extends Construct {
       ],
     });
     const accessLogPrefix = 'state/';
-    (this.bucket.node.defaultChild as CfnBucket).loggingConfiguration = {
-      destinationBucketName: logs.bucketName,
-      logFilePrefix: accessLogPrefix,
-    };
+    const state = this.bucket.node.defaultChild as CfnBucket;
+    state.loggingConfiguration = { destinationBucketName: logs.bucketName, logFilePrefix: accessLogPrefix };
+    // Written here, and not by the prop of the same name: that brings a custom resource with a role of its own.
+    state.notificationConfiguration = { eventBridgeConfiguration: { eventBridgeEnabled: true } };
     logs.addToResourcePolicy(
       new PolicyStatement({
         principals: [new ServicePrincipal('logging.s3.amazonaws.com')],

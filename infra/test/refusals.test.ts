@@ -25,7 +25,7 @@ describe('the budget of connections', () => {
 
   it('is checked when the stack is synthesized, with the sum and what to do', () => {
     expect(() => templates({ databaseCapacity: '0.5-1', analyzeConcurrency: '60' })).toThrow(
-      /dispatch 4 × 2 \+ analyze 60 × 2 \+ reprocess 2 × 2 = 132, but it takes 189, of which one pipeline may have 94.*analyze\.concurrency/,
+      /dispatch 4 × 2 \+ analyze 60 × 2 \+ reprocess 4 × 2 = 136, but it takes 189, of which one pipeline may have 94.*analyze\.concurrency/,
     );
     expect(() =>
       templates({ databaseCapacity: '0.5-1', analyzeConcurrency: '60', databaseProxy: 'true' }),

@@ -16,7 +16,7 @@ describe('the functions', () => {
         Architectures: ['arm64'],
         Handler: 'index.handler',
         TracingConfig: { Mode: 'Active' },
-        RecursiveLoop: name === 'dispatch' || name === 'transform' ? 'Allow' : Match.absent(),
+        RecursiveLoop: name === 'analyze' ? Match.absent() : 'Allow',
         LoggingConfig: Match.anyValue(),
         DeadLetterConfig: Match.anyValue(),
       });
@@ -50,8 +50,8 @@ describe('the functions', () => {
     const database = ['NODE_EXTRA_CA_CERTS', 'SLUICE_DATABASE_CONNECTIONS', 'SLUICE_DATABASE_URL'];
     expect(environment('transform')).toEqual([...common, 'SLUICE_REDIS_URL'].sort());
     expect(environment('dispatch')).toEqual([...common, ...database, 'SLUICE_LAKE'].sort());
-    for (const name of ['analyze', 'reprocess'])
-      expect(environment(name)).toEqual([...common, ...database].sort());
+    expect(environment('analyze')).toEqual([...common, ...database].sort());
+    expect(environment('reprocess')).toEqual([...common, ...database, 'SLUICE_UNDELIVERED_QUEUE_URL'].sort());
   });
 
   it('are inside the network where they need it: transform only to claim keys', () => {
@@ -84,7 +84,7 @@ describe('queues and mappings', () => {
       { keyed: true },
     );
     const mappings = Object.values(resources(pipeline, 'AWS::Lambda::EventSourceMapping'));
-    expect(mappings).toHaveLength(6);
+    expect(mappings).toHaveLength(7);
     for (const { Properties } of mappings)
       expect(Properties['FunctionResponseTypes']).toEqual(['ReportBatchItemFailures']);
   });
@@ -142,6 +142,63 @@ describe('queues and mappings', () => {
   });
 });
 
+describe('what a mapping gave up', () => {
+  const isRule = (context: Record<string, string>) =>
+    Object.keys(resources(templates(context).pipeline, 'AWS::Events::Rule')).some((id) =>
+      id.startsWith('PipelineRecordsGivenUp'),
+    );
+
+  it('is told of by the state bucket, to a queue of reprocess’s own, unless it is not to come back by itself', () => {
+    const { pipeline } = templates();
+    const { Properties: rule } = resource(pipeline, 'AWS::Events::Rule', 'PipelineRecordsGivenUp');
+    const { detail } = rule['EventPattern'] as {
+      detail: { bucket: { name: unknown[] }; object: unknown };
+    };
+    expect(detail.bucket.name.map(textOf)).toEqual(['<PipelineStorageState>']);
+    expect(detail.object).toEqual({ key: [{ prefix: 'aws/lambda/' }] });
+    const [target] = rule['Targets'] as { Arn: unknown; DeadLetterConfig: { Arn: unknown } }[];
+    expect(textOf(target?.Arn)).toBe('<PipelineUndeliveredQueue.Arn>');
+    expect(textOf(target?.DeadLetterConfig.Arn)).toBe('<PipelineLostCalls.Arn>');
+    expect(resource(pipeline, 'AWS::S3::Bucket', 'PipelineStorageState').Properties).toMatchObject({
+      NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
+    });
+    expect(isRule({})).toBe(true);
+    expect(isRule({ reprocessUndelivered: 'false' })).toBe(false);
+  });
+
+  it('is put again by few at once, and its word waits for hours: longer than an outage of the database', () => {
+    const { pipeline } = templates({ reprocessUndelivered: 'false' });
+    // The queue is there all the same: a direct call goes on by it.
+    expect(
+      resource(pipeline, 'AWS::Lambda::EventSourceMapping', 'PipelineUndeliveredToReprocess').Properties,
+    ).toMatchObject({ BatchSize: 1, ScalingConfig: { MaximumConcurrency: 2 }, Enabled: true });
+    const { VisibilityTimeout, RedrivePolicy } = resource(
+      pipeline,
+      'AWS::SQS::Queue',
+      'PipelineUndeliveredQueue',
+    ).Properties as { VisibilityTimeout: number; RedrivePolicy: { maxReceiveCount: number } };
+    expect(VisibilityTimeout * RedrivePolicy.maxReceiveCount).toBe(20 * 30 * 60);
+  });
+
+  it('may be put into the queue by that rule alone', () => {
+    const { pipeline } = templates();
+    const policies = Object.values(resources(pipeline, 'AWS::SQS::QueuePolicy')).filter(({ Properties }) =>
+      (Properties['Queues'] as unknown[]).map(textOf).includes('<PipelineUndeliveredQueue>'),
+    );
+    const allowed = policies.flatMap(
+      ({ Properties }) =>
+        (
+          Properties['PolicyDocument'] as {
+            Statement: { Effect: string; Principal: unknown; Condition: unknown }[];
+          }
+        ).Statement,
+    );
+    expect(allowed.filter(({ Effect }) => Effect === 'Allow')).toMatchObject([
+      { Action: 'sqs:SendMessage', Principal: { Service: 'events.amazonaws.com' } },
+    ]);
+  });
+});
+
 describe('what starts work', () => {
   it('are objects that arrive, by EventBridge, as messages for dispatch', () => {
     const { pipeline } = templates({ lake: 's3://flights/2024/' });
@@ -168,7 +225,7 @@ describe('what starts work', () => {
     const { Properties: publishing } = resource(pipeline, 'AWS::Events::Rule', 'PipelinePublishing');
     expect(publishing['ScheduleExpression']).toBe('rate(1 minute)');
     expect((publishing['Targets'] as { Input: string }[])[0]?.Input).toBe('{"publish":true}');
-    expect(Object.keys(resources(pipeline, 'AWS::Events::Rule'))).toHaveLength(2);
+    expect(Object.keys(resources(pipeline, 'AWS::Events::Rule'))).toHaveLength(3);
   });
 });
 
@@ -215,8 +272,8 @@ describe('encryption at rest', () => {
       expect(rules[0]?.ServerSideEncryptionByDefault.SSEAlgorithm).toBe('aws:kms');
       key(rules[0]?.ServerSideEncryptionByDefault.KMSMasterKeyID);
       const queues = Object.values(resources(pipeline, 'AWS::SQS::Queue'));
-      // Tasks, orders, failures, messages, each with its dead letters; and lost calls.
-      expect(queues).toHaveLength(9);
+      // Tasks, orders, failures, undelivered, messages, each with its dead letters; and lost calls.
+      expect(queues).toHaveLength(11);
       for (const { Properties } of queues) key(Properties['KmsMasterKeyId']);
       const streams = Object.values(resources(pipeline, 'AWS::Kinesis::Stream'));
       expect(streams).toHaveLength(1);
@@ -337,6 +394,70 @@ describe('results in S3', () => {
 });
 
 describe('alarms', () => {
+  it('tell of failures within five minutes, of whoever opens them, and where nothing else is counted', () => {
+    const { pipeline } = templates({}, { version: 3 });
+    const { Properties: alarm } = resource(pipeline, 'AWS::CloudWatch::Alarm', 'PipelineAlarmsFailureRate');
+    // A run of a minute and a half is over before a second period has begun.
+    expect(alarm).toMatchObject({
+      Threshold: 1,
+      ComparisonOperator: 'GreaterThanThreshold',
+      EvaluationPeriods: 1,
+      TreatMissingData: 'notBreaching',
+    });
+    const metrics = alarm['Metrics'] as {
+      Id: string;
+      Expression?: string;
+      MetricStat?: {
+        Metric: { MetricName: string; Dimensions: { Name: string; Value: string }[] };
+        Period: number;
+        Stat: string;
+      };
+    }[];
+    const [whole] = metrics.filter(({ Expression }) => Expression !== undefined);
+    expect(whole?.Expression).toBe(
+      '100 * (FILL(failuresOpenedOfanalyze, 0) + FILL(failuresOpenedOfdispatch, 0)) / MAX([FILL(rows, 0), FILL(failuresOpenedOfanalyze, 0), FILL(failuresOpenedOfdispatch, 0), 1])',
+    );
+    const read = metrics.flatMap(({ Id, MetricStat }) =>
+      MetricStat === undefined ? [] : [{ Id, ...MetricStat }],
+    );
+    expect(read.map(({ Period, Stat }) => [Period, Stat])).toEqual(read.map(() => [300, 'Sum']));
+    expect(
+      Object.fromEntries(
+        read.map(({ Id, Metric }) => [
+          Id,
+          [Metric.MetricName, ...Metric.Dimensions.map(({ Name, Value }) => `${Name}=${Value}`).sort()],
+        ]),
+      ),
+    ).toEqual({
+      rows: ['rowsRead', 'function=transform', 'pipeline=lanes', 'version=3'],
+      failuresOpenedOfanalyze: ['failuresOpened', 'function=analyze', 'pipeline=lanes', 'version=3'],
+      failuresOpenedOfdispatch: ['failuresOpened', 'function=dispatch', 'pipeline=lanes', 'version=3'],
+    });
+  });
+
+  it('tell of records of somebody else’s stream that wait or are given up, mapping by mapping', () => {
+    const { pipeline } = templates(
+      { foreignStreams: 'arn:aws:kinesis:eu-west-1:111122223333:stream/orders' },
+      { keyed: true },
+    );
+    const givenUp = ['Frames', 'ForeignStream0'].map((what) => {
+      const { Properties } = resource(pipeline, 'AWS::CloudWatch::Alarm', `PipelineAlarms${what}GivenUp`);
+      expect(Properties).toMatchObject({
+        MetricName: 'OnFailureDestinationDeliveredEventCount',
+        Threshold: 0,
+        EvaluationPeriods: 1,
+        Period: 300,
+      });
+      return (Properties['Dimensions'] as { Value: unknown }[]).map(({ Value }) => textOf(Value));
+    });
+    expect(givenUp).toEqual([['<PipelineFramesToAnalyze>'], ['<PipelineForeignStream0ToTransform>']]);
+    const late = resource(pipeline, 'AWS::CloudWatch::Alarm', 'PipelineAlarmsForeignStream0Late').Properties;
+    expect(late).toMatchObject({ MetricName: 'IteratorAge', Threshold: 18_000_000, EvaluationPeriods: 5 });
+    expect((late['Dimensions'] as { Value: unknown }[]).map(({ Value }) => textOf(Value))).toEqual([
+      '<Pipelinetransform>',
+    ]);
+  });
+
   it('tell of late frames, frames given up, dead letters, failures, errors and throttles', () => {
     const { pipeline } = templates({ alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms' });
     const alarms = Object.entries(resources(pipeline, 'AWS::CloudWatch::Alarm'));
@@ -346,7 +467,9 @@ describe('alarms', () => {
         'FramesLate',
         'FramesGivenUp',
         'FailureRate',
-        ...['Tasks', 'Orders', 'Failures', 'LostCalls'].map((queue) => `DeadLettersOf${queue}`),
+        ...['Tasks', 'Orders', 'Failures', 'Undelivered', 'LostCalls'].map(
+          (queue) => `DeadLettersOf${queue}`,
+        ),
         ...functionNames.flatMap((name) => [`ErrorsOf${name}`, `ThrottlesOf${name}`]),
       ].sort(),
     );

@@ -114,4 +114,6 @@ export interface Frame {
 export interface PackedFrame {
   readonly header: FrameHeader;
   readonly bytes: Uint8Array;
+  /** How often it was given up and put again. Default 0. */
+  readonly round?: number;
 }

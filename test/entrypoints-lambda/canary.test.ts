@@ -27,7 +27,7 @@ class WatchedWorld extends World {
       startMetrics: (requestId) => {
         const metrics = new EmfMetrics(
           { clock },
-          { pipeline: 'lanes', function: 'f', properties: { requestId }, stream },
+          { pipeline: 'lanes', version: 1, function: 'f', properties: { requestId }, stream },
         );
         return { metrics, flush: () => metrics.flush() };
       },

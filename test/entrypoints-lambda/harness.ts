@@ -21,13 +21,15 @@ import type { ResultStore } from '../../src/domain/ports/result-store.ts';
 import { parseJson, type LambdaContext, type LambdaHandler } from '../../src/entrypoints/lambda/events.ts';
 import { analyzeFunction } from '../../src/entrypoints/lambda/handle-analyze.ts';
 import { dispatchFunction } from '../../src/entrypoints/lambda/handle-dispatch.ts';
+import type { HandOn } from '../../src/entrypoints/lambda/handle-undelivered.ts';
 import { reprocessFunction } from '../../src/entrypoints/lambda/handle-reprocess.ts';
 import { transformFunction } from '../../src/entrypoints/lambda/handle-transform.ts';
 import type { FunctionName, Surroundings } from '../../src/entrypoints/lambda/handler.ts';
 import { KeptBundles } from '../../src/entrypoints/lambda/kept-bundles.ts';
+import { locationOf } from '../../src/entrypoints/lambda/order.ts';
 import { Pace } from '../../src/entrypoints/lambda/pace.ts';
 import type { Probe } from '../../src/entrypoints/lambda/probe-process.ts';
-import type { ShardRange } from '../../src/entrypoints/lambda/undelivered.ts';
+import type { ShardRange } from '../../src/entrypoints/lambda/undelivered-words.ts';
 import { definePipeline } from '../../src/domain/pipeline.ts';
 import { count, sum } from '../../src/domain/measure.ts';
 
@@ -105,6 +107,9 @@ export class World {
   readonly killed = new InMemoryKilledRows();
   readonly stream: InMemoryStream;
   readonly orders: Readonly<Record<string, unknown>>[] = [];
+  /** What reprocess hands on to transform, and to itself. */
+  readonly taskOrders: object[] = [];
+  readonly undeliveredCalls: object[] = [];
   /** Records of ranges of shards, by first sequence number. */
   readonly shards = new Map<string, readonly Uint8Array[]>();
   /** Counters of every invocation that is over. */
@@ -212,6 +217,7 @@ export class World {
       kept: this.kept('transform'),
       probe: null as Probe | null,
       rowTimeoutMs: 30_000,
+      streamName: 'frames',
       queues: { tasks: 'tasks', messages: 'messages' },
     };
   }
@@ -240,8 +246,12 @@ export class World {
       pace: new Pace(Number.POSITIVE_INFINITY, this.clock),
       streamName: 'frames',
       readShard: async function* ({ from }: ShardRange) {
-        for (const data of shards.get(from) ?? []) yield [{ data }];
+        for (const data of shards.get(from) ?? []) yield [{ key: '0', data }];
       },
+      handOn: {
+        toTransform: async (name: ObjectName) => void this.taskOrders.push({ undelivered: locationOf(name) }),
+        toItself: async (call: Readonly<Record<string, unknown>>) => void this.undeliveredCalls.push(call),
+      } as HandOn,
       letters: {
         read: async (body: string) => body,
         failure: readFailureMessage,
@@ -356,13 +366,14 @@ export function kinesisEvent(
     readonly sequenceNumber: string;
     readonly data: Uint8Array;
     readonly arrivedAt: number;
+    readonly round?: number;
   }[],
 ) {
   return {
-    Records: records.map(({ partition, sequenceNumber, data, arrivedAt }) => ({
+    Records: records.map(({ partition, sequenceNumber, data, arrivedAt, round }) => ({
       kinesis: {
         kinesisSchemaVersion: '1.0',
-        partitionKey: String(partition),
+        partitionKey: round === undefined ? String(partition) : `${partition}+${round}`,
         sequenceNumber,
         data: Buffer.from(data).toString('base64'),
         approximateArrivalTimestamp: arrivedAt / 1000,

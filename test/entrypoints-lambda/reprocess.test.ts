@@ -270,6 +270,7 @@ function word(records: readonly StreamRecord[], withPayload: boolean, streamArn:
 }
 
 describe('undelivered records', () => {
+  const PLACE = `s3://${STATE_BUCKET}/aws/lambda/`;
   const KEY = 'aws/lambda/mapping/shardId-000000000000/2026/11/23/2026-11-23T09.00.00-x';
 
   async function undelivered(): Promise<{ world: World; records: readonly StreamRecord[] }> {
@@ -324,7 +325,7 @@ describe('undelivered records', () => {
   it('that are gone end as E_TRIMMED in the log, and come no more', async () => {
     const { world, records } = await undelivered();
     const readShard = async function* () {
-      yield [{ data: (records[0] as StreamRecord).data }];
+      yield [{ key: '0', data: (records[0] as StreamRecord).data }];
       throw new InfrastructureError('they are gone', { code: 'E_TRIMMED' });
     };
     const event = sqsEvent(ARNS.failures, [word(records, false)]);
@@ -363,6 +364,140 @@ describe('undelivered records', () => {
     newer.lake.put({ bucket: STATE_BUCKET, key: 'bundles/lanes/build-1/analyze.mjs' }, 'kept');
     await newer.reprocess()(sqsEvent(ARNS.failures, [event]), newer.context());
     expect(newer.records()).toHaveLength(records.length);
+  });
+
+  it('go round three times by themselves, and then wait for a direct call', async () => {
+    const { world, records } = await undelivered();
+    let given = records;
+    for (const round of [1, 2, 3]) {
+      await world.reprocess()(sqsEvent(ARNS.failures, [word(given, true)]), world.context());
+      given = world.records().filter((record) => record.round === round);
+      expect(given).toHaveLength(records.length);
+    }
+    const put = world.records().length;
+    const reply = await world.reprocess()(sqsEvent(ARNS.failures, [word(given, true)]), world.context());
+    expect(failedItems(reply)).toEqual([]);
+    expect(world.records()).toHaveLength(put);
+    expect(world.errors()).toEqual([expect.stringMatching(/given up 4 times: they stay/)]);
+
+    world.lake.put({ bucket: STATE_BUCKET, key: KEY }, JSON.stringify(word(given, true)));
+    expect(await world.reprocess()({ undelivered: PLACE }, world.context())).toEqual({
+      objects: 1,
+      sent: records.length,
+      lost: 0,
+      left: 0,
+      handedOn: 0,
+      refused: 0,
+      continues: false,
+      after: null,
+    });
+    expect(world.records().filter(({ round }) => round === 1)).toHaveLength(2 * records.length);
+  });
+
+  it('wait in their queue while results cannot be stored: they would only be given up again', async () => {
+    const { world, records } = await undelivered();
+    const event = sqsEvent(ARNS.failures, [word(records, true)]);
+    const away = Object.assign(Object.create(world.store) as typeof world.store, {
+      run: async () => {
+        throw new InfrastructureError('nobody answers', { code: 'E_RESULT_STORE' });
+      },
+    });
+    expect(failedItems(await world.reprocess({ store: away })(event, world.context()))).toEqual([
+      'message-0',
+    ]);
+    expect(world.records()).toEqual([]);
+    expect(failedItems(await world.reprocess()(event, world.context()))).toEqual([]);
+    expect(world.records()).toHaveLength(records.length);
+  });
+
+  it('below a place are put again by one call, at its rate, which goes on in others when its time is over', async () => {
+    const { world, records } = await undelivered();
+    const [record] = records as readonly [StreamRecord];
+    for (let at = 0; at < 9; at++)
+      world.lake.put(
+        { bucket: STATE_BUCKET, key: `${KEY}-${at}` },
+        at === 4 ? '{}' : JSON.stringify(word([record, record], true)),
+      );
+    const begunAt = world.clock.now();
+    const reprocess = world.reprocess();
+    const first = await reprocess({ undelivered: PLACE, rate: 1 }, world.context(10_000));
+    expect(first).toMatchObject({ continues: true, after: null });
+    let rounds = 1;
+    for (let next = world.undeliveredCalls.shift(); next !== undefined; rounds++) {
+      expect(next).toMatchObject({ pipeline: 'lanes', undelivered: PLACE, rate: 1 });
+      // As it travels.
+      expect(failedItems(await reprocess(sqsEvent(ARNS.failures, [next]), world.context(10_000)))).toEqual(
+        [],
+      );
+      next = world.undeliveredCalls.shift();
+    }
+    expect(rounds).toBeGreaterThan(1);
+    expect(world.records()).toHaveLength(16);
+    expect(world.clock.now() - begunAt).toBeGreaterThanOrEqual(10_000);
+    expect(world.errors()).toEqual([expect.stringMatching(/an object is left: /)]);
+  });
+
+  it('tell where to go on where no queue does it', async () => {
+    const { world, records } = await undelivered();
+    for (const at of [0, 1])
+      world.lake.put({ bucket: STATE_BUCKET, key: `${KEY}-${at}` }, JSON.stringify(word(records, true)));
+    const handOn = { ...world.reprocessPorts.handOn, toItself: null };
+    const reprocess = world.reprocess({ handOn });
+    const first = await reprocess({ undelivered: PLACE, rate: 1 }, world.context(4_000));
+    expect(first).toMatchObject({ objects: 1, continues: true, after: `${KEY}-0` });
+    const second = await reprocess({ undelivered: PLACE, after: `${KEY}-0` }, world.context());
+    expect(second).toMatchObject({ objects: 1, continues: false, after: null });
+    expect(world.records()).toHaveLength(2 * records.length);
+  });
+
+  it.each([
+    [{ undelivered: '' }, /undelivered must be text/],
+    [{ undelivered: 's3://state' }, /must be a place/],
+    [{ undelivered: 's3://state/', rate: 0 }, /must be a place/],
+    [{ undelivered: 's3://state/aws/lambda/', rate: 0 }, /rate must be a number/],
+    [{ undelivered: 's3://state/aws/lambda/', prefix: 'x' }, /prefix is not known here/],
+    [{ undelivered: 's3://state/aws/lambda/', pipeline: 'other' }, /belongs to lanes/],
+  ])('refuse %j', async (event, message) => {
+    const { world } = await undelivered();
+    await expect(world.reprocess()(event, world.context())).rejects.toThrow(message);
+  });
+
+  it('of somebody else’s stream go to transform, under the keys that they would have had', async () => {
+    const world = new World();
+    const arrived = rows.map((row, index) => ({
+      partition: 0,
+      sequenceNumber: String(9_990 + index),
+      data: Buffer.from(JSON.stringify(row)),
+      arrivedAt: Date.UTC(2026, 10, 22, 23),
+    }));
+    // One of them was taken in before the mapping gave the batch up.
+    await world.transform()(kinesisEvent(ARNS.elsewhere, arrived.slice(0, 1)), world.context());
+    world.lake.put({ bucket: STATE_BUCKET, key: KEY }, JSON.stringify(word(arrived, true, ARNS.elsewhere)));
+    const told = sqsEvent(ARNS.failures, [objectCreated(STATE_BUCKET, KEY)]);
+    expect(failedItems(await world.reprocess()(told, world.context()))).toEqual([]);
+    expect(world.taskOrders).toEqual([{ undelivered: `s3://${STATE_BUCKET}/${KEY}` }]);
+    for (let times = 0; times < 2; times++) {
+      const orders = sqsEvent(ARNS.tasks, world.taskOrders);
+      expect(failedItems(await world.transform()(orders, world.context()))).toEqual([]);
+    }
+    await world.drain();
+    const sources = await world.store.keyedSources('lanes@1', unstopped);
+    expect(sources).toMatchObject([{ source: 'elsewhere', rows: rows.length }]);
+    const direct = await world.reprocess()({ undelivered: PLACE }, world.context());
+    expect(direct).toMatchObject({ objects: 1, sent: 0, handedOn: 1, refused: 0 });
+  });
+
+  it('of the stream of frames, and what is none, are nothing that transform takes in', async () => {
+    const { world, records } = await undelivered();
+    world.lake.put({ bucket: STATE_BUCKET, key: KEY }, JSON.stringify(word(records, true)));
+    const orders = [
+      { undelivered: `s3://${STATE_BUCKET}/${KEY}` },
+      { undelivered: `s3://${STATE_BUCKET}/missing` },
+      { undelivered: 'state' },
+    ];
+    const reply = await world.transform()(sqsEvent(ARNS.tasks, orders), world.context());
+    expect(failedItems(reply)).toEqual(['message-0', 'message-1', 'message-2']);
+    expect(world.records()).toEqual([]);
   });
 
   it('of another stream are refused, and so is an object that is something else', async () => {

@@ -134,6 +134,7 @@ function transformHandler({ pipeline, build }: Program, call: FunctionCall) {
     // No row of these hangs or ends its process.
     probe: null,
     rowTimeoutMs: 30_000,
+    streamName: 'frames',
     sink: sinkOf(call, pipeline.partitions),
     arrivals: {
       task: (body: string, signal: AbortSignal) => taskOfBody(body, noClaims, signal),
@@ -169,6 +170,7 @@ function reprocessHandler({ pipeline, build }: Program, call: FunctionCall) {
     streamName: 'frames',
     // What the mapping gave up is put again by the simulator.
     readShard: async function* () {},
+    handOn: { toTransform: async () => undefined, toItself: async () => undefined },
     letters: {
       read: async (body: string) => body,
       failure: readFailureMessage,

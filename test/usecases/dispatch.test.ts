@@ -127,7 +127,9 @@ describe('objects of one section', () => {
     world.source.put({ bucket: BUCKET, key: 'nothing.csv' }, '');
     const process = new Process(world, pipeline);
     expect(await process.dispatch()).toMatchObject({ objects: 3, failedObjects: 1, tasks: 2 });
+    expect(process.metrics.total('failuresOpened')).toBe(1);
     await process.drain();
+    expect(process.metrics.total('failuresOpened')).toBe(2);
     const failures = await failuresOf(world, process.generation.id);
     expect(failures.map(({ code, state }) => `${code} ${state}`).sort()).toEqual([
       'E_FORMAT_UNKNOWN open',

@@ -4,8 +4,9 @@ import { standardOutput, type LineStream } from './log.ts';
 export interface EmfMetricsOptions {
   /** Default `Sluice`. */
   readonly namespace?: string;
-  /** The dimensions: every metric is found by both. */
+  /** The dimensions: every metric is found by all three. Versions stand beside each other, and each has alarms of its own. */
   readonly pipeline: string;
+  readonly version: number;
   readonly function: string;
   /** To be searched for in the log, and no dimensions: `requestId`, `run`, `task`, `build`. */
   readonly properties?: LogFields;
@@ -50,10 +51,11 @@ export class EmfMetrics implements Metrics {
   }
 
   #line(counted: readonly (readonly [Counter, number])[]): object {
-    const { namespace = 'Sluice', pipeline, properties = {} } = this.#options;
+    const { namespace = 'Sluice', pipeline, version, properties = {} } = this.#options;
     return {
       ...properties,
       pipeline,
+      version: String(version),
       function: this.#options.function,
       ...Object.fromEntries(counted),
       _aws: {
@@ -61,7 +63,7 @@ export class EmfMetrics implements Metrics {
         CloudWatchMetrics: [
           {
             Namespace: namespace,
-            Dimensions: [['pipeline', 'function']],
+            Dimensions: [['pipeline', 'version', 'function']],
             Metrics: counted.map(([counter]) => ({
               Name: counter,
               Unit: BYTES.has(counter) ? 'Bytes' : 'Count',

@@ -37,6 +37,10 @@ export const awsTokens = {
   claims: token<ClaimCheck>('aws.claims'),
   /** To the dispatch queue. */
   orders: token<SqsSender>('aws.orders'),
+  /** To the task queue: what is no task. */
+  taskOrders: token<SqsSender>('aws.taskOrders'),
+  /** To the queue of undelivered records. */
+  undelivered: token<SqsSender>('aws.undelivered'),
   /** To the failure topic. */
   topic: token<SqsSender>('aws.topic'),
 } as const;
@@ -134,16 +138,19 @@ export interface AwsQueueSettings {
   readonly taskQueueUrl?: string;
   /** Default: there is no dispatch queue. */
   readonly dispatchQueueUrl?: string;
+  /** Default: there is no queue of undelivered records. */
+  readonly undeliveredQueueUrl?: string;
   readonly client?: AwsClientSettings;
 }
 
 /**
- * Binds `awsTokens.sqs`; `taskQueue` where there is one, and `awsTokens.orders` where there is a dispatch queue. Needs
- * `awsTokens.claims`, `clock`, `random`, `metrics` and `log`.
+ * Binds `awsTokens.sqs`; `taskQueue` and `awsTokens.taskOrders` where there is one, `awsTokens.orders` where there is a dispatch queue, and
+ * `awsTokens.undelivered` where there is one of undelivered records. Needs `awsTokens.claims`, `clock`, `random`, `metrics` and `log`.
  */
 export function awsQueueModule({
   taskQueueUrl,
   dispatchQueueUrl,
+  undeliveredQueueUrl,
   client = {},
 }: AwsQueueSettings): ContainerModule {
   return new ContainerModule(({ bind }) => {
@@ -151,24 +158,25 @@ export function awsQueueModule({
       .toResolvedValue(() => createSqsCalls(client))
       .inSingletonScope()
       .onDeactivation((calls) => calls.close());
-    if (dispatchQueueUrl !== undefined) {
-      bind(awsTokens.orders)
+    const bindSender = (to: typeof awsTokens.orders, queueUrl: string | undefined) => {
+      if (queueUrl === undefined) return;
+      bind(to)
         .toResolvedValue(
           (calls, claims, clock, random, metrics) =>
-            new SqsSender({ calls, claims, clock, random, metrics }, { queueUrl: dispatchQueueUrl }),
+            new SqsSender({ calls, claims, clock, random, metrics }, { queueUrl }),
           [awsTokens.sqs, awsTokens.claims, tokens.clock, tokens.random, tokens.metrics],
         )
         .inSingletonScope();
-    }
+    };
+    bindSender(awsTokens.orders, dispatchQueueUrl);
+    bindSender(awsTokens.undelivered, undeliveredQueueUrl);
+    bindSender(awsTokens.taskOrders, taskQueueUrl);
     if (taskQueueUrl !== undefined) {
       bind(tokens.taskQueue)
         .toResolvedValue(
-          (calls, claims, clock, random, metrics, log) => {
-            const queue = { queueUrl: taskQueueUrl };
-            const sender = new SqsSender({ calls, claims, clock, random, metrics }, queue);
-            return new SqsTaskQueue({ calls, sender, claims, clock, log }, queue);
-          },
-          [awsTokens.sqs, awsTokens.claims, tokens.clock, tokens.random, tokens.metrics, tokens.log],
+          (calls, sender, claims, clock, log) =>
+            new SqsTaskQueue({ calls, sender, claims, clock, log }, { queueUrl: taskQueueUrl }),
+          [awsTokens.sqs, awsTokens.taskOrders, awsTokens.claims, tokens.clock, tokens.log],
         )
         .inSingletonScope();
     }

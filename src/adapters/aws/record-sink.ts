@@ -163,9 +163,23 @@ export class KinesisRecordSink implements RecordSink {
     return undefined;
   }
 
-  #entryOf({ partition, data }: SinkRecord): StreamEntry {
-    return { key: String(partition), hash: hashOfPartition(partition, this.#partitions), data };
+  #entryOf({ partition, data, round = 0 }: SinkRecord): StreamEntry {
+    return {
+      key: partitionKeyOf(partition, round),
+      hash: hashOfPartition(partition, this.#partitions),
+      data,
+    };
   }
+}
+
+/** Where a record goes its hash says: the key has room for how often it was given up. */
+function partitionKeyOf(partition: number, round: number): string {
+  return round === 0 ? String(partition) : `${partition}+${round}`;
+}
+
+/** How often a record was given up and put again, by its key. */
+export function roundOfKey(key: string): number {
+  return Number(/\+(\d{1,6})$/.exec(key)?.[1] ?? 0);
 }
 
 /** A record on its way, and its index in the batch. */
@@ -211,6 +225,6 @@ function requestsOf(entries: readonly PlacedEntry[], maxBytes: number): PlacedEn
 
 /** What Kinesis counts. */
 function entryBytes({ key, data }: StreamEntry): number {
-  // A partition's number is ASCII.
+  // A partition's key is ASCII.
   return key.length + data.length;
 }

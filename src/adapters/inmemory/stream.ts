@@ -23,6 +23,8 @@ export interface StreamRecord {
   readonly data: Uint8Array;
   /** Milliseconds since 1970. */
   readonly arrivedAt: number;
+  /** How often it was given up and put again; only where it was. */
+  readonly round?: number;
 }
 
 export interface InMemoryStreamOptions {
@@ -267,7 +269,7 @@ export class InMemoryStream implements RecordSink {
     while (!this.#fits(data)) await this.#roomMade.wait(signal);
   }
 
-  #append({ partition, data }: SinkRecord): PutOutcome {
+  #append({ partition, data, round = 0 }: SinkRecord): PutOutcome {
     const shard = this.#shard(this.shardOf(partition));
     const index = this.#nextIndex++;
     // A copy: the sender may use its buffer again.
@@ -276,6 +278,7 @@ export class InMemoryStream implements RecordSink {
       sequenceNumber: sequenceNumberOf(index),
       data: new Uint8Array(data),
       arrivedAt: this.#clock.now(),
+      ...(round === 0 ? {} : { round }),
     };
     shard.records.push({ index, record });
     shard.lastIndex = index;

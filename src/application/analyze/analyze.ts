@@ -214,6 +214,7 @@ async function openObjectFailures(
 ): Promise<void> {
   await routeFailures(failures, header, context, ports);
   await ports.store.openFailures(header.generation, header.run, failures, ports.clock.now(), context.signal);
+  ports.metrics.add('failuresOpened', failures.length);
 }
 
 async function applyKeyed(

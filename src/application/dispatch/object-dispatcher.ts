@@ -260,6 +260,7 @@ export class ObjectDispatcher {
     };
     await this.#ports.router.route([copy], signal);
     await this.#ports.store.openFailures(generation.id, run, [failure], at, signal);
+    this.#ports.metrics.add('failuresOpened', 1);
   }
 }
 

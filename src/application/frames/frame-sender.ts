@@ -223,7 +223,10 @@ export class FrameSender {
     this.#inFlight++;
     try {
       return await this.#options.sink.put(
-        batch.map((queue) => ({ partition: queue.partition, data: headOf(queue).bytes })),
+        batch.map((queue) => {
+          const { bytes: data, round = 0 } = headOf(queue);
+          return { partition: queue.partition, data, ...(round === 0 ? {} : { round }) };
+        }),
         this.#options.signal,
       );
     } catch (thrown) {

@@ -18,6 +18,8 @@ export interface SinkRecord {
   /** Records of one partition keep their order as long as only one batch with them is in flight. */
   readonly partition: number;
   readonly data: Uint8Array;
+  /** How often it was given up and put again: travels beside the data, so that nothing goes round for ever. Default 0. */
+  readonly round?: number;
 }
 
 export type PutOutcome =

@@ -157,6 +157,11 @@ export function taskQueueUrl(variables: Variables): string {
   return variables.url('SLUICE_TASK_QUEUE_URL', ['https:', 'http:']);
 }
 
+/** Where `reprocess` goes on with a long listing of undelivered records; without it, whoever called goes on. */
+export function undeliveredQueueUrl(variables: Variables): string | undefined {
+  return variables.optionalUrl('SLUICE_UNDELIVERED_QUEUE_URL', ['https:', 'http:']);
+}
+
 export function dispatchQueueUrl(variables: Variables): string {
   return variables.url('SLUICE_DISPATCH_QUEUE_URL', ['https:', 'http:']);
 }

@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { redrive, type RedrivePorts, type RedriveSummary } from '../../application/reprocess/redrive.ts';
 import { DomainError, InfrastructureError, isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -16,22 +15,19 @@ import {
   type SqsRecord,
 } from './events.ts';
 import { createFunction, type Surroundings } from './handler.ts';
+import { putPlaceAgain, undeliveredIn, type PutAgainPorts } from './handle-undelivered.ts';
 import type { Invocation } from './invocation.ts';
-import { readWhole } from './kept-bundles.ts';
-import { createdObjectsOf, refuseFaults } from './object-events.ts';
 import { Pace, sharesOf } from './pace.ts';
 import { sqsResponse } from './partial-response.ts';
 import { parseRedriveCall, type RedriveCall } from './redrive-call.ts';
 import { beginRun, dailyRun } from './runs.ts';
 import { StepTimes } from './step-times.ts';
 import { takeMessages } from './take-messages.ts';
-import { putAgain, undeliveredOf, type PutAgain, type UndeliveredPorts } from './undelivered.ts';
+import { isUndeliveredCall, parseUndeliveredCall } from './undelivered-call.ts';
 
 /** What the container has; clock, log and counters are an invocation's. */
 export interface ReprocessFunctionPorts
-  extends
-    Omit<RedrivePorts, 'clock' | 'log' | 'metrics'>,
-    Pick<UndeliveredPorts, 'claims' | 'kept' | 'pace' | 'streamName' | 'readShard'> {
+  extends Omit<RedrivePorts, 'clock' | 'log' | 'metrics'>, PutAgainPorts {
   readonly store: ResultStore;
   readonly tasks: TaskQueue;
   readonly letters: DeadLetters;
@@ -69,14 +65,16 @@ export function reprocessFunction(
   start: () => Promise<ReprocessFunctionPorts>,
 ): LambdaHandler {
   const batches = new StepTimes();
+  const objects = new StepTimes();
   return createFunction({
     name: 'reprocess',
     surroundings,
     start,
     handle: async (event, invocation, ports) => {
-      const call = { pipeline, build, clock: surroundings.clock, batches, invocation, ports };
+      const call = { pipeline, build, clock: surroundings.clock, batches, objects, invocation, ports };
       const records = sqsRecordsOf(event);
       if (records !== null) return queueEvent(records, call);
+      if (isUndeliveredCall(event)) return putPlaceAgain(parseUndeliveredCall(event, pipeline), call);
       const again = await undeliveredIn(event, call);
       return again ?? redriveSelected(parseRedriveCall(event, pipeline), call);
     },
@@ -89,6 +87,8 @@ interface ReprocessCall {
   readonly clock: Surroundings['clock'];
   /** How long it took lately to redrive a batch. */
   readonly batches: StepTimes;
+  /** How long it took lately to put an object of undelivered records again. */
+  readonly objects: StepTimes;
   readonly invocation: Invocation;
   readonly ports: ReprocessFunctionPorts;
 }
@@ -121,6 +121,10 @@ async function queueEvent(records: readonly SqsRecord[], call: ReprocessCall): P
         const task = await ports.letters.task(text, signal);
         about({ run: task.run, task: task.id });
         await ports.tasks.send([task], signal);
+        return true;
+      }
+      if (isUndeliveredCall(value)) {
+        await putPlaceAgain(parseUndeliveredCall(value, call.pipeline), call);
         return true;
       }
       if ((await undeliveredIn(value, call)) !== null) return true;
@@ -270,34 +274,4 @@ async function redrivesOf(generation: string, call: ReprocessCall): Promise<stri
   const report = JSON.stringify({ kind: 'redrives' });
   await beginRun({ id, generation, build, report }, { store: ports.store, clock }, invocation.signal);
   return id;
-}
-
-/** The word of an on-failure destination, or S3's word that one was written. `null`: it is something else. */
-async function undeliveredIn(value: unknown, call: ReprocessCall): Promise<PutAgain | null> {
-  const { build, clock, invocation, ports } = call;
-  const { signal, log, metrics, endsAt } = invocation;
-  const putPorts = { ...ports, clock, log, metrics, signal };
-  const word = undeliveredOf(value);
-  if (word !== null) return putAgain(word, build, endsAt, putPorts);
-  const created = createdObjectsOf(value);
-  if (created === null) return null;
-  let sent = 0;
-  let lost = 0;
-  for (const name of created.names) {
-    const bytes = await readWhole(ports.source, await ports.source.stat(name, signal), signal);
-    const kept = undeliveredOf(
-      parseJson(Buffer.from(bytes).toString('utf8'), `s3://${name.bucket}/${name.key}`),
-    );
-    if (kept === null) {
-      throw new DomainError(`s3://${name.bucket}/${name.key} is no word of an on-failure destination`, {
-        code: 'E_EVENT',
-      });
-    }
-    const again = await putAgain(kept, build, endsAt, putPorts);
-    sent += again.sent;
-    lost += again.lost;
-  }
-  refuseFaults(created, log);
-  log.info({ sent, lost }, 'put undelivered records into the stream again');
-  return { sent, lost };
 }

@@ -6,6 +6,7 @@ import { transformTask, type TransformPorts } from '../../application/transform/
 import { DomainError, InfrastructureError } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Counter, Metrics } from '../../domain/ports/ambient.ts';
+import type { ObjectName } from '../../domain/lake-object.ts';
 import type { Task } from '../../domain/section.ts';
 import { clearTask, isSuspected } from './clear-task.ts';
 import {
@@ -18,15 +19,19 @@ import {
   type PartialResponse,
   type SqsRecord,
 } from './events.ts';
+import { Fields, wrong } from './fields.ts';
 import { createFunction, type Surroundings } from './handler.ts';
 import { ingestArrived, type Arriving } from './ingest-arrived.ts';
 import type { Invocation } from './invocation.ts';
 import type { KeptBundles } from './kept-bundles.ts';
+import { locationOf } from './order.ts';
 import { kinesisResponse, sqsResponse } from './partial-response.ts';
 import { dailyRun } from './runs.ts';
 import type { Probe } from './probe-process.ts';
 import { StepTimes } from './step-times.ts';
 import { receiveCountOf, takeMessages } from './take-messages.ts';
+import { isUndeliveredCall } from './undelivered-call.ts';
+import { readUndelivered } from './undelivered-words.ts';
 
 /** A claim outlives the invocation that made it, or two would work on one message; in milliseconds. */
 const MIN_LEASE_MS = 10_000;
@@ -42,6 +47,21 @@ export interface Arrivals {
   messageLine(body: string, signal: AbortSignal): Promise<Uint8Array>;
 }
 
+/** Of what `reprocess` hands on: where records of somebody else's stream lie. `null`: the message is something else, a task. */
+function undeliveredObjectOf(body: string): ObjectName | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return null;
+  }
+  if (!isUndeliveredCall(value)) return null;
+  const place = new Fields(value, ['undelivered']).text('undelivered') ?? '';
+  const [, bucket, key] = /^s3:\/\/([^/]+)\/(.+)$/s.exec(place) ?? [];
+  if (bucket === undefined || key === undefined) throw wrong('undelivered', 'must be s3://bucket/key');
+  return { bucket, key };
+}
+
 /** What the container has; clock, log and counters are an invocation's. */
 export interface TransformFunctionPorts extends Omit<TransformPorts, 'clock' | 'log' | 'metrics'> {
   /** `null`: this pipeline takes no messages from elsewhere. */
@@ -52,6 +72,8 @@ export interface TransformFunctionPorts extends Omit<TransformPorts, 'clock' | '
   readonly probe: Probe | null;
   /** How long a row may take in a probe, in milliseconds. */
   readonly rowTimeoutMs: number;
+  /** Of frames: what its mapping gives up is reprocess's. */
+  readonly streamName: string;
   /** Names of the queues that the events come from. */
   readonly queues: { readonly tasks: string; readonly messages: string | null };
 }
@@ -127,6 +149,11 @@ async function taskEvent(records: readonly SqsRecord[], call: TransformCall): Pr
     invocation,
     () => isLate(call),
     async (record, about) => {
+      const undelivered = undeliveredObjectOf(record.body);
+      if (undelivered !== null) {
+        about({ object: undelivered.key });
+        return takeUndelivered(undelivered, call);
+      }
       const task = await ports.arrivals.task(record.body, invocation.signal);
       about({ run: task.run, task: task.id });
       if (task.build !== call.build)
@@ -200,6 +227,33 @@ async function messageEvent(
 }
 
 async function streamEvent(records: readonly KinesisRecord[], call: TransformCall): Promise<PartialResponse> {
+  return kinesisResponse(await ingestRecords(records, call));
+}
+
+/**
+ * Takes in what a mapping of somebody else's stream has given up: under the keys that it would have had, so that what was taken in
+ * before is a duplicate.
+ *
+ * @returns whether all of it is done
+ */
+async function takeUndelivered(name: ObjectName, call: TransformCall): Promise<boolean> {
+  const { invocation, ports } = call;
+  const { kept, streamName } = await readUndelivered(ports.source, name, invocation.signal);
+  if (kept === null || streamName === ports.streamName)
+    throw wrong(locationOf(name), 'has no records of somebody else’s stream in it');
+  const again = await ingestRecords(kept, call);
+  invocation.log.info(
+    { stream: streamName, records: kept.length, again: again.length },
+    'took in undelivered records of a stream',
+  );
+  return again.length === 0;
+}
+
+/** @returns the records that are to come again */
+async function ingestRecords(
+  records: readonly KinesisRecord[],
+  call: TransformCall,
+): Promise<readonly KinesisRecord[]> {
   const { arrivals } = call.ports;
   const source = resourceName((records[0] as KinesisRecord).eventSourceARN);
   const keyed = call.pipeline.source.id !== undefined;
@@ -212,7 +266,7 @@ async function streamEvent(records: readonly KinesisRecord[], call: TransformCal
       line: (signal) => lineOfRecord(data, arrivals, signal),
     };
   });
-  return kinesisResponse(await ingestInto(arriving, source, call));
+  return ingestInto(arriving, source, call);
 }
 
 /** A record of somebody else's stream, by when and where it arrived. */

@@ -24,6 +24,7 @@ export function lambdaSurroundings(name: FunctionName, pipeline: AnyPipeline, bu
         {
           namespace: metricsNamespace,
           pipeline: pipeline.name,
+          version: pipeline.version,
           function: name,
           properties: { requestId, build },
         },

@@ -90,6 +90,7 @@ async function start(
       kept: new KeptBundles({ source, bucket: lake.bucket, pipeline: pipeline.name, name: 'transform' }),
       probe: module === undefined ? null : probesIn(module, probes.memoryBytes),
       rowTimeoutMs: probes.rowTimeoutMs,
+      streamName: stream.streamName,
       queues: {
         tasks: resourceName(tasks),
         messages: messageQueueUrl === undefined ? null : resourceName(messageQueueUrl),

@@ -10,7 +10,7 @@ function counting(options: Partial<EmfMetricsOptions> = {}) {
   const stream = { write: (line: string) => void lines.push(line) };
   const metrics = new EmfMetrics(
     { clock: new ManualClock(NOW) },
-    { pipeline: 'lane', function: 'transform', stream, ...options },
+    { pipeline: 'lane', version: 2, function: 'transform', stream, ...options },
   );
   const written = () =>
     lines.splice(0).map((line) => {
@@ -33,6 +33,7 @@ describe('EmfMetrics', () => {
         requestId: 'r1',
         run: 'run-1',
         pipeline: 'lane',
+        version: '2',
         function: 'transform',
         rowsRead: 1_000,
         bytesRead: 4_096,
@@ -42,7 +43,7 @@ describe('EmfMetrics', () => {
           CloudWatchMetrics: [
             {
               Namespace: 'Sluice',
-              Dimensions: [['pipeline', 'function']],
+              Dimensions: [['pipeline', 'version', 'function']],
               Metrics: [
                 { Name: 'rowsRead', Unit: 'Count' },
                 { Name: 'bytesRead', Unit: 'Bytes' },
@@ -103,7 +104,10 @@ describe('EmfMetrics by itself', () => {
   afterEach(() => void vi.restoreAllMocks());
   it('writes to standard output', () => {
     const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-    const metrics = new EmfMetrics({ clock: new ManualClock(NOW) }, { pipeline: 'p', function: 'f' });
+    const metrics = new EmfMetrics(
+      { clock: new ManualClock(NOW) },
+      { pipeline: 'p', version: 1, function: 'f' },
+    );
     metrics.add('frames', 1);
     metrics.flush();
     expect(write.mock.calls).toHaveLength(1);

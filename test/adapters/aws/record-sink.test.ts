@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createKinesisCalls, type KinesisCalls } from '../../../src/adapters/aws/kinesis-client.ts';
-import { KinesisRecordSink, type KinesisRecordSinkOptions } from '../../../src/adapters/aws/record-sink.ts';
+import {
+  createKinesisCalls,
+  type KinesisCalls,
+  type StreamEntry,
+} from '../../../src/adapters/aws/kinesis-client.ts';
+import {
+  KinesisRecordSink,
+  roundOfKey,
+  type KinesisRecordSinkOptions,
+} from '../../../src/adapters/aws/record-sink.ts';
 import { ManualClock } from '../../../src/adapters/inmemory/clock.ts';
 import { InMemoryMetrics } from '../../../src/adapters/inmemory/metrics.ts';
 import { SeededRandom } from '../../../src/adapters/inmemory/random.ts';
@@ -80,6 +88,25 @@ describe('KinesisRecordSink', () => {
     const arrived = new Map((await read()).map(({ key, data }) => [key, data.length]));
     expect(arrived.get('0')).toBe(MIB - 1);
     expect(arrived.get('1')).toBeLessThan(100);
+  });
+
+  it('writes into the key how often a record was given up, and sends it where its hash says all the same', async () => {
+    const entries: StreamEntry[] = [];
+    const { sink } = sinkOf({
+      putRecords: async (_stream, sent) => {
+        entries.push(...sent);
+        return sent.map(() => ({ accepted: true }));
+      },
+    });
+    const data = Buffer.from('x');
+    await sink.put(
+      [0, 1, 12].map((round) => ({ partition: 2, data, round })),
+      never,
+    );
+    expect(entries.map(({ key }) => key)).toEqual(['2', '2+1', '2+12']);
+    expect(entries.map(({ key }) => roundOfKey(key))).toEqual([0, 1, 12]);
+    expect(new Set(entries.map(({ hash }) => hash)).size).toBe(1);
+    expect(['', 'orders+x', 'a+1b'].map(roundOfKey)).toEqual([0, 0, 0]);
   });
 
   it('makes as many requests as the limits ask for', async () => {

@@ -117,6 +117,15 @@ const plants: readonly Plant[] = [
       }),
   ],
   [
+    'D_FILTERS',
+    'warning',
+    'a filter on messages from elsewhere',
+    (t) =>
+      (propertiesOf(t, MAPPING, 'PipelineMessagesToTransform')['FilterCriteria'] = {
+        Filters: [{ Pattern: '{"body":{"lane":[{"exists":true}]}}' }],
+      }),
+  ],
+  [
     'D_RECORD_SIZE',
     'error',
     'records larger than the stream takes',
@@ -177,6 +186,15 @@ describe('the checks of a stack', () => {
     expect(problemsOf()).toEqual([]);
   });
 
+  it('let a filter look into records of somebody else’s stream: they are JSON', () => {
+    const filter = { Filters: [{ Pattern: '{"data":{"lane":["A"]}}' }] };
+    expect(
+      problemsOf(
+        (t) => (propertiesOf(t, MAPPING, 'PipelineForeignStream0ToTransform')['FilterCriteria'] = filter),
+      ),
+    ).toEqual([]);
+  });
+
   it.each(plants)('find %s (%s): %s, and nothing else', (code, severity, _, plant) => {
     const problems = problemsOf(plant);
     expect(new Set(problems.map((problem) => `${problem.code} ${problem.severity}`))).toEqual(
@@ -213,9 +231,9 @@ describe('the checks of a stack', () => {
       problemsOf(undefined, realManifest, connections).map(
         (problem) => `${problem.code} ${problem.severity}`,
       );
-    expect(severity(92)).toEqual([]);
-    expect(severity(91)).toEqual(['D_CONNECTIONS warning']);
-    expect(severity(45)).toEqual(['D_CONNECTIONS error']);
+    expect(severity(100)).toEqual([]);
+    expect(severity(99)).toEqual(['D_CONNECTIONS warning']);
+    expect(severity(49)).toEqual(['D_CONNECTIONS error']);
   });
 
   it('take results in S3 for a place, too', () => {

@@ -1,5 +1,6 @@
 import type { Check, Problem } from '../problem.ts';
 import type { QueueMappingInStack, Stack, StreamMappingInStack } from '../stack.ts';
+import { referredTo } from '../template.ts';
 
 /** AWS' advice: room for retries while a batch is throttled. */
 const VISIBILITY_TIMEOUTS = 6;
@@ -146,20 +147,50 @@ function patienceOf(mapping: QueueMappingInStack | StreamMappingInStack): number
     : (queue.maxReceives - 1) * queue.visibility;
 }
 
-/** Frames are compressed, and a task may be a claim check: a filter on what is inside sees neither, and drops without a word. */
+/**
+ * Frames are compressed, and a task may be a claim check: a filter on what is inside sees neither, and drops without a word. Messages from elsewhere
+ * are JSON, which it sees; but in a queue a large one is a claim check, too.
+ */
 export const filters: Check = ({ mappings }) =>
   mappings
     .filter(({ filters: patterns }) => patterns.some((filter) => /data|body/.test(JSON.stringify(filter))))
-    .map(({ id, kind }) => ({
-      code: 'D_FILTERS',
-      severity: 'error',
-      resource: id,
-      message:
-        kind === 'stream'
-          ? 'a filter looks into records, but frames are compressed: what it cannot read it drops without a word'
-          : 'a filter looks into messages, but a large one is a claim check: what it cannot read it deletes without a word',
-      remedy: 'Filter by `where` in the pipeline, or by the prefix of the event rule; remove FilterCriteria.',
-    }));
+    .flatMap((mapping): Problem[] => {
+      const { id, kind, target } = mapping;
+      const problem = { code: 'D_FILTERS', resource: id } as const;
+      const isOfMessages =
+        target.name === 'transform' && (mapping.kind === 'stream' || !isTaskQueue(mapping));
+      if (isOfMessages && kind === 'stream') return [];
+      if (isOfMessages)
+        return [
+          {
+            ...problem,
+            severity: 'warning',
+            message:
+              'a filter looks into messages from elsewhere; a large one may be a claim check, which it cannot read and deletes without a word',
+            remedy:
+              'Filter by `transform`, which may return nothing; or keep the filter where no sender makes claim checks.',
+          },
+        ];
+      return [
+        {
+          ...problem,
+          severity: 'error',
+          message:
+            kind === 'stream'
+              ? 'a filter looks into records, but frames are compressed: what it cannot read it drops without a word'
+              : 'a filter looks into messages, but a large one is a claim check: what it cannot read it deletes without a word',
+          remedy:
+            'Filter by `where` in the pipeline, or by the prefix of the event rule; remove FilterCriteria.',
+        },
+      ];
+    });
+
+/** Transform reads tasks from the queue that its environment names; where the template does not tell, it is taken for that one. */
+function isTaskQueue({ queue, target }: QueueMappingInStack): boolean {
+  const tasks = referredTo(target.environment['SLUICE_TASK_QUEUE_URL']);
+  const messages = referredTo(target.environment['SLUICE_MESSAGE_QUEUE_URL']);
+  return queue === undefined || queue.id === tasks || queue.id !== messages;
+}
 
 function streams({ mappings }: Stack): readonly StreamMappingInStack[] {
   return mappings.filter((mapping) => mapping.kind === 'stream');

@@ -71,7 +71,9 @@ export const runtime: Check = ({ functions }) =>
 export const recursion: Check = ({ functions }) =>
   functions
     .filter(
-      ({ name, recursiveLoop }) => (name === 'dispatch' || name === 'transform') && recursiveLoop !== 'Allow',
+      ({ name, recursiveLoop, environment: { SLUICE_UNDELIVERED_QUEUE_URL: goesOn } }) =>
+        recursiveLoop !== 'Allow' &&
+        (name === 'dispatch' || name === 'transform' || (name === 'reprocess' && goesOn !== undefined)),
     )
     .map(({ id, name }) => ({
       code: 'D_RECURSION',
