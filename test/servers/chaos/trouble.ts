@@ -81,20 +81,18 @@ export class Trouble {
 
   /** Resolves when all is done that was planned, and the servers are back; earlier where functions have nothing left to do. */
   async run(signal: AbortSignal): Promise<TroubleDone> {
-    for (const step of this.#steps()) {
-      signal.throwIfAborted();
-      await sleep(this.#random.next() * MAX_PAUSE_MS);
-      if (step === 'kills' && !(await this.#kill(signal))) break;
-      if (step === 'redis') {
-        await this.#redisOutage;
-        this.#redisOutage = this.#troubleRedis();
+    try {
+      for (const step of this.#steps()) {
+        signal.throwIfAborted();
+        await sleep(this.#random.next() * MAX_PAUSE_MS);
+        if (step === 'kills' && !(await this.#kill(signal))) break;
+        if (step === 'redis') this.#redisOutage = this.#redisOutage.then(() => this.#troubleRedis());
+        if (step === 'postgres')
+          this.#postgresOutage = this.#postgresOutage.then(() => this.#troublePostgres());
       }
-      if (step === 'postgres') {
-        await this.#postgresOutage;
-        this.#postgresOutage = this.#troublePostgres();
-      }
+    } finally {
+      await Promise.all([this.#redisOutage, this.#postgresOutage]);
     }
-    await Promise.all([this.#redisOutage, this.#postgresOutage]);
     return this.#done();
   }
 
