@@ -86,9 +86,14 @@ export class Trouble {
         signal.throwIfAborted();
         await sleep(this.#random.next() * MAX_PAUSE_MS);
         if (step === 'kills' && !(await this.#kill(signal))) break;
-        if (step === 'redis') this.#redisOutage = this.#redisOutage.then(() => this.#troubleRedis());
-        if (step === 'postgres')
-          this.#postgresOutage = this.#postgresOutage.then(() => this.#troublePostgres());
+        if (step === 'redis') {
+          await this.#redisOutage;
+          this.#redisOutage = this.#troubleRedis();
+        }
+        if (step === 'postgres') {
+          await this.#postgresOutage;
+          this.#postgresOutage = this.#troublePostgres();
+        }
       }
     } finally {
       await Promise.all([this.#redisOutage, this.#postgresOutage]);

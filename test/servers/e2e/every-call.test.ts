@@ -9,15 +9,15 @@ import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import { reconcileKeyed, reconcileObject } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import type { FunctionName } from '../../../src/entrypoints/cli/build/manifest.ts';
-import pipeline from '../chaos/parcels-pipeline.ts';
 import { csvOf, measureStretches, parcels, STRETCH, type StretchMeasures } from '../chaos/parcels.ts';
 import { orderFile, takenOrder, type DeathOrder } from '../stack/death-orders.ts';
 import { openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
+import pipeline from './pipelines/few-parcels.ts';
 
-const PIPELINE = fileURLToPath(new URL('../chaos/parcels-pipeline.ts', import.meta.url));
+const PIPELINE = fileURLToPath(new URL('pipelines/few-parcels.ts', import.meta.url));
 const PRELOAD = pathToFileURL(fileURLToPath(new URL('../stack/die-at-call.ts', import.meta.url))).href;
-const GENERATION = 'parcels@1';
+const GENERATION = 'few-parcels@1';
 /** What an object holds, and what comes from elsewhere at once. */
 const BATCH = 50;
 /** More than any function makes for a batch. */
