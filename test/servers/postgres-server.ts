@@ -15,8 +15,8 @@ export interface PostgresServer {
   stop(): Promise<void>;
   /** Ends it as a crash does. */
   kill(): Promise<void>;
-  /** Starts it again on its data and port, running or killed. */
-  restart(): Promise<void>;
+  /** Starts it again on its data and port, running or killed. `immediate`: without winding up, so that it recovers from its log. */
+  restart(mode?: 'fast' | 'immediate'): Promise<void>;
 }
 
 const START_ATTEMPTS = 40;
@@ -109,8 +109,8 @@ class Server implements PostgresServer {
     await this.#end('SIGKILL');
   }
 
-  async restart(): Promise<void> {
-    await this.#end('SIGINT');
+  async restart(mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    await this.#end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
     await this.start();
   }
 

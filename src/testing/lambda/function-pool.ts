@@ -51,6 +51,11 @@ export class ProcessFunction implements TwinFunction {
     return this.#busy.size;
   }
 
+  /** Calls that wait for an environment to come up. */
+  get starting(): number {
+    return this.#starting;
+  }
+
   readonly invoke = (event: unknown): Promise<unknown> => {
     const invocation = this.#invoke(JSON.stringify(event));
     // So that `stop` can wait for it; whoever called learns of a failure.
