@@ -148,14 +148,16 @@ async function clearOne(task: Task, probe: Probe, call: TransformCall): Promise<
   const { clock, invocation, ports } = call;
   const { killed, tasks, random, rowTimeoutMs } = ports;
   const { endsAt, signal } = invocation;
-  const log = withFields(invocation.log, { run: task.run, task: task.id });
-  const cleared = await clearTask(task, { rowTimeoutMs, endsAt, signal }, { probe, killed, clock, log });
-  const next: Task = { ...cleared, id: random.id() };
-  await tasks.send([next], signal);
-  log.info(
-    { next: next.id, cleared: next.cleared },
-    'handed on a task that came again, as far as it is cleared',
-  );
+  const { run, id, object } = task;
+  await invocation.step('probe', { run, task: id, object: object.key }, async (log) => {
+    const cleared = await clearTask(task, { rowTimeoutMs, endsAt, signal }, { probe, killed, clock, log });
+    const next: Task = { ...cleared, id: random.id() };
+    await tasks.send([next], signal);
+    log.info(
+      { next: next.id, cleared: next.cleared },
+      'handed on a task that came again, as far as it is cleared',
+    );
+  });
 }
 
 async function transformOne(task: Task, call: TransformCall): Promise<void> {
