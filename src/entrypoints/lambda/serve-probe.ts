@@ -26,8 +26,8 @@ export function serveProbe(pipeline: AnyPipeline, openLake: () => Promise<Object
   // What the pipeline itself may start is no probe.
   delete process.env[PROBE_VARIABLE];
   fallFirst();
-  new Peer(processChannel(process), {
-    probe: async ({ task, killed, markFile }: ProbeOrder, signal) => {
+  const services = {
+    probe: async ({ task, killed, markFile }: ProbeOrder, signal: AbortSignal) => {
       const mark = new FileMark(markFile);
       const source = await openLake();
       await probeTask(
@@ -37,7 +37,9 @@ export function serveProbe(pipeline: AnyPipeline, openLake: () => Promise<Object
       );
       mark.close();
     },
-  });
+  };
+  // It listens from now on.
+  void new Peer(processChannel(process), services);
 }
 
 /** Without its parent there is nobody to probe for; a row that hangs would go on for ever, and hears of nothing. */
