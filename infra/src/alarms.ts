@@ -91,9 +91,9 @@ export class Alarms extends Construct {
         label: 'failures in percent of rows read',
         // A minute in which nobody counted one of them has no value at all, and no value makes none of the whole.
         expression: `100 * (${Object.keys(failures)
-          .map((id) => `FILL(${id}, 0)`)
+          .map((name) => `FILL(${name}, 0)`)
           .join(' + ')}) / MAX([FILL(rows, 0), ${Object.keys(failures)
-          .map((id) => `FILL(${id}, 0)`)
+          .map((name) => `FILL(${name}, 0)`)
           .join(', ')}, 1])`,
         usingMetrics: { ...failures, rows: metrics.sum('rowsRead', MINUTE) },
         period: FIVE_MINUTES,

@@ -413,7 +413,7 @@ describe('alarms', () => {
         Stat: string;
       };
     }[];
-    const [whole] = metrics.filter(({ Expression }) => Expression !== undefined);
+    const whole = metrics.find(({ Expression }) => Expression !== undefined);
     expect(whole?.Expression).toBe(
       '100 * (FILL(failuresOpenedOfanalyze, 0) + FILL(failuresOpenedOfdispatch, 0)) / MAX([FILL(rows, 0), FILL(failuresOpenedOfanalyze, 0), FILL(failuresOpenedOfdispatch, 0), 1])',
     );

@@ -31,5 +31,6 @@ for (let played = 0; !isOver(played); played++) {
   const seed = first + played * step;
   const { wrong, lost, duplicated, faults, rows: read } = await play(scenarioOf(seed, rows));
   const said: Played = { seed, rows: read, faults, lost, duplicated, failed: wrong.length > 0 };
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port between threads has no origin
   parentPort?.postMessage(said);
 }

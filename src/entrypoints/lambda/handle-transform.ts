@@ -175,7 +175,8 @@ async function clearOne(task: Task, probe: Probe, call: TransformCall): Promise<
   const { clock, invocation, ports } = call;
   const { killed, tasks, random, rowTimeoutMs } = ports;
   const { endsAt, signal } = invocation;
-  await invocation.step('task', { run: task.run, task: task.id, object: task.object.key }, async (log) => {
+  const { run, id, object } = task;
+  await invocation.step('probe', { run, task: id, object: object.key }, async (log) => {
     const cleared = await clearTask(task, { rowTimeoutMs, endsAt, signal }, { probe, killed, clock, log });
     const next: Task = { ...cleared, id: random.id() };
     await tasks.send([next], signal);

@@ -20,14 +20,14 @@ export function isProbe(): boolean {
   return process.env[PROBE_VARIABLE] !== undefined && process.send !== undefined;
 }
 
-/** The other side of `probesIn`: transforms the rows of the task that it is told, and puts nothing. */
-export function serveProbe(pipeline: AnyPipeline, openLake: () => Promise<ObjectSource>): void {
+/** The other side of `probesIn`: transforms the rows of the task that it is told, and puts nothing. @returns who listens from now on */
+export function serveProbe(pipeline: AnyPipeline, openLake: () => Promise<ObjectSource>): Peer {
   endWith(Number(process.env[PROBE_VARIABLE]));
   // What the pipeline itself may start is no probe.
   delete process.env[PROBE_VARIABLE];
   fallFirst();
-  new Peer(processChannel(process), {
-    probe: async ({ task, killed, markFile }: ProbeOrder, signal) => {
+  const services = {
+    probe: async ({ task, killed, markFile }: ProbeOrder, signal: AbortSignal) => {
       const mark = new FileMark(markFile);
       const source = await openLake();
       await probeTask(
@@ -37,7 +37,8 @@ export function serveProbe(pipeline: AnyPipeline, openLake: () => Promise<Object
       );
       mark.close();
     },
-  });
+  };
+  return new Peer(processChannel(process), services);
 }
 
 /** Without its parent there is nobody to probe for; a row that hangs would go on for ever, and hears of nothing. */

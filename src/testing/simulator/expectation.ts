@@ -46,15 +46,15 @@ export interface Expectation {
 export async function expectationOf(
   pipeline: AnyPipeline,
   subject: Pick<Subject, 'objects' | 'messages'>,
-  source: InMemoryObjectSource,
+  lake: InMemoryObjectSource,
   bucket: string,
 ): Promise<Expectation> {
   const tally = new Tally(pipeline);
   const objects = new Map<string, ExpectedTotals>();
   for (const { key } of subject.objects) {
     const totals = noTotals();
-    const object = await source.stat({ bucket, key }, unstopped);
-    const ports = { source, metrics: new InMemoryMetrics() };
+    const object = await lake.stat({ bucket, key }, unstopped);
+    const ports = { source: lake, metrics: new InMemoryMetrics() };
     const { decoder, bytes, options } = await openObject(
       object,
       { pipeline, where: pipeline.source.where },

@@ -197,7 +197,7 @@ export class FunctionProcess {
     const standsMs = this.#standsUntil - scheduler.now();
     if (standsMs > 0) return void scheduler.after(standsMs, () => this.#answer(answer, result));
     this.#waiting--;
-    if (result.threw) answer.reject(result.error as Error);
+    if (result.threw) answer.reject(result.error);
     else answer.resolve(result.value);
     await this.untilItWaits();
   }

@@ -1,6 +1,6 @@
 import { ManualClock } from '../../adapters/inmemory/clock.ts';
 import { SeededRandom } from '../../adapters/inmemory/random.ts';
-import { callFaults, platformFaults, type FaultKind, type FaultRates } from './faults.ts';
+import type { CallFault, FaultKind, FaultRates, PlatformFault } from './faults.ts';
 
 /** One history, as data: from it everything follows. It can be printed, made smaller, and run again. */
 export interface Scenario {
@@ -23,7 +23,7 @@ export interface Scenario {
 }
 
 /** Of calls: per thousand. */
-const MOST_PER_MILLE: Readonly<Record<(typeof callFaults)[number], number>> = {
+const MOST_PER_MILLE: Readonly<Record<CallFault, number>> = {
   'crash-before': 30,
   'crash-during': 30,
   'crash-after': 30,
@@ -36,7 +36,7 @@ const MOST_PER_MILLE: Readonly<Record<(typeof callFaults)[number], number>> = {
 };
 
 /** Of deliveries and functions: per thousand. Of what is planned: how often. */
-const MOST: Readonly<Record<(typeof platformFaults)[number], number>> = {
+const MOST: Readonly<Record<PlatformFault, number>> = {
   'duplicate-delivery': 400,
   'late-delivery': 500,
   'clock-skew': 500,

@@ -19,7 +19,11 @@ export async function shrink(
     if (failed) smallest = smaller;
     return !failed;
   });
-  await fc.check(property, { examples: [[scenario]], numRuns: 1, interruptAfterTimeLimit: limitMs });
+  await fc.check(property, {
+    examples: [[scenario]],
+    numRuns: 1,
+    plugins: [fc.interruptAfterTimeLimit(limitMs)],
+  });
   return smallest;
 }
 
