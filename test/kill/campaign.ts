@@ -15,7 +15,7 @@ export interface Subject {
 
 export interface CampaignOptions {
   readonly subjects: readonly Subject[];
-  /** In all; one or two more where a folder is finished. */
+  /** In all. */
   readonly kills: number;
   /** Of how long after its start a process is killed; how far it is by then does not follow from it. */
   readonly seed: number;
@@ -29,7 +29,7 @@ export type Phase = 'starting' | 'working' | 'ending';
 
 export interface Totals {
   readonly kills: Record<Phase, number>;
-  /** With some frames of a section applied and others not. */
+  /** Of those at work, with some frames of a section applied and others not. */
   midway: number;
   folders: number;
   /** What differs from a clean run, or is left over. */
@@ -45,6 +45,8 @@ interface Clean {
 
 /** How often a process is killed that has only to start. */
 const EARLY_SHARE = 0.3;
+/** Kills before a folder is let come to its end: on a busy machine it would not by itself, and all kills would meet one subject. */
+const INTERRUPTIONS = 15;
 /** Kills of processes that find everything done, for each folder. */
 const ENDINGS = 5;
 
@@ -71,9 +73,10 @@ export async function killAndRestart(scratch: Scratch, options: CampaignOptions)
     const { ms, idleMs } = clean;
     const moment = () =>
       random.next() * (random.next() < EARLY_SHARE ? idleMs : idleMs + (ms - idleMs) * options.reach);
-    while (killsOf(totals) < options.kills && (await attempts.killed(moment())));
-    for (let ending = 0; ending < ENDINGS && killsOf(totals) < options.kills; ending++)
-      await attempts.killed(random.next() * idleMs);
+    const left = () => killsOf(totals) < options.kills;
+    for (let kill = 0; kill < INTERRUPTIONS && left(); kill++) if (!(await attempts.killed(moment()))) break;
+    await attempts.finish();
+    for (let ending = 0; ending < ENDINGS && left(); ending++) await attempts.killed(random.next() * idleMs);
     await attempts.finish();
     attempts.compare(clean.outcome, await outcomeOf(scratch, subject.pipeline, out));
     totals.folders++;
@@ -148,11 +151,14 @@ class Attempts {
     }
     this.#moments.push(Math.round(afterMs));
     const { kills } = this.#totals;
+    const incomplete = 'SELECT count(*) FROM objects WHERE complete = 0';
+    const complete = 'SELECT count(*) FROM objects WHERE complete = 1';
     if (this.#count('SELECT count(*) FROM runs') === before) kills.starting++;
-    else if (this.#count('SELECT count(*) FROM objects WHERE complete = 1') === 0) kills.working++;
-    else if (this.#count('SELECT count(*) FROM objects WHERE complete = 0') > 0) kills.working++;
-    else kills.ending++;
-    if (this.#count('SELECT count(*) FROM frames') > 0) this.#totals.midway++;
+    else if (this.#count(incomplete) === 0 && this.#count(complete) > 0) kills.ending++;
+    else {
+      kills.working++;
+      if (this.#count('SELECT count(*) FROM frames') > 0) this.#totals.midway++;
+    }
     return true;
   }
 
