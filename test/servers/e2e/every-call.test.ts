@@ -22,6 +22,8 @@ const GENERATION = 'few-parcels@1';
 const BATCH = 50;
 /** More than any function makes for a batch. */
 const MAX_CALLS = 200;
+/** `npm run test:every-call` takes every one; it takes minutes, because each death is waited out. */
+const STRIDE = process.env['EVERY_CALL'] === undefined ? 6 : 1;
 const never = new AbortController().signal;
 const soon = () => AbortSignal.timeout(120_000);
 
@@ -118,23 +120,23 @@ const cases: readonly {
 describe('a process that dies at any call it makes for a batch of 50 rows', () => {
   it.each(cases)(
     '$what: each row counts once',
-    { timeout: 600_000 },
+    { timeout: 1_200_000 },
     async ({ what, victim, work, calls }) => {
       // So that every try begins with a process that has done all this before.
       await work();
       await stack.twin.idle(soon());
       let deaths = 0;
       let call = 0;
-      for (; call < MAX_CALLS; call++) {
+      for (; call < MAX_CALLS; call += STRIDE) {
         const before = await dies(victim, { call, moment: 'before' }, work);
         const after = await dies(victim, { call, moment: 'after' }, work);
         if (!before && !after) break;
         deaths += Number(before) + Number(after);
       }
-      process.stdout.write(`${what}: ${call} calls, ${deaths} deaths\n`);
+      process.stdout.write(`${what}: no more than ${call} calls, ${deaths} deaths\n`);
       expect(call).toBeGreaterThanOrEqual(calls);
       expect(call).toBeLessThan(MAX_CALLS);
-      expect(deaths).toBeGreaterThan(call);
+      expect(deaths).toBeGreaterThan(call / STRIDE);
 
       const found: Record<string, unknown> = {};
       for await (const result of readResults(store, GENERATION, pipeline, pipeline.analyze.measures, never))
