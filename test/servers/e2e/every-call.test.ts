@@ -45,6 +45,8 @@ beforeAll(async () => {
     shards: 1,
     concurrency: 1,
     visibilitySeconds: 1,
+    // What a dead process has claimed is claimed as long as it might have run.
+    timeoutMs: 10_000,
     environment: {
       DEATH_ORDERS: path.join(folder, 'orders'),
       NODE_OPTIONS: `--enable-source-maps --import ${PRELOAD}`,
