@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     include: ['test/servers/**/*.test.ts'],
     sequence: { shuffle: true },
+    // Each file starts a dozen processes: two of them at once on two cores would run out of each other's time.
+    fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },
