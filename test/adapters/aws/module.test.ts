@@ -25,7 +25,12 @@ function container(failureTopicArn?: string): Container {
     awsLakeModule({ bucket: 'state', client }),
     awsKilledRowsModule({ bucket: 'state' }),
     awsStreamModule({ streamName: 'frames', partitions: 8, streamRecordBytes: 2_000_000, client }),
-    awsQueueModule({ taskQueueUrl: 'https://queue/tasks', dispatchQueueUrl: 'https://queue/orders', client }),
+    awsQueueModule({
+      taskQueueUrl: 'https://queue/tasks',
+      dispatchQueueUrl: 'https://queue/orders',
+      undeliveredQueueUrl: 'https://queue/undelivered',
+      client,
+    }),
     awsFailureModule({
       bucket: 'state',
       failureQueueUrl: 'https://queue/failures',

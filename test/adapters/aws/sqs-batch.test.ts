@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   MAX_BATCH_BYTES,
   MAX_BATCH_MESSAGES,
@@ -23,12 +23,13 @@ const SEND = 'SendMessageBatch';
 let twin: SqsTwin;
 let proxy: FaultProxy;
 let calls: SqsCalls;
-beforeAll(async () => {
+// Of each test its own: a request that one of them gave up may come to the proxy after it.
+beforeEach(async () => {
   twin = await SqsTwin.start();
   proxy = await startFaultProxy({ upstream: twin.url });
   calls = createSqsCalls(clientConfig(proxy.url));
 });
-afterAll(async () => {
+afterEach(async () => {
   calls.close();
   await proxy.stop();
   await twin.stop();

@@ -67,8 +67,9 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
       await stack.twin.idle(AbortSignal.timeout(180_000));
 
       const { timeouts, exits } = stack.functions.transform.counts;
-      expect(timeouts).toBeGreaterThan(0);
-      expect(exits).toBeGreaterThan(1);
+      expect(timeouts + exits).toBeGreaterThan(0);
+      // What comes again is probed: the rows behind the first one end probes, and none of them gets a verdict.
+      expect(log.filter((line) => line.includes('a probe ended')).length).toBeGreaterThan(1);
       const [object] = await Array.fromAsync(store.objects({ generation: GENERATION }, never));
       expect(object).toMatchObject({ complete: true, rows: rows.length, failed: rows.filter(fails).length });
       expect(reconcileObject(object!).balances).toBe(true);
@@ -90,11 +91,11 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
       await writeFile(path.join(folder, 'marks/forgetful'), '');
       const { coldStarts } = stack.functions.reprocess.counts;
       await expect(stack.twin.invoke('reprocess', { id: wouldRedrive[1] })).rejects.toThrow(
-        'a promise that nobody awaits was rejected: nobody waits for this',
+        'a promise that nobody awaits was rejected with Error',
       );
       await rm(path.join(folder, 'marks/forgetful'));
       expect(log.find((line) => line.includes('"code":"E_NOT_AWAITED"'))).toMatch(
-        /"origin":"Error: nobody waits for this\\n {4}at [^"]*mischief\.ts:\d+/,
+        /"origin":" {4}at [^"]*mischief\.ts:\d+/,
       );
       expect(stack.functions.reprocess.counts).toMatchObject({ coldStarts, exits: 0 });
 
