@@ -216,7 +216,8 @@ class History {
     const { scheduler, store, history } = this.#world;
     const generation = generationOf(pipeline, undefined).id;
     for (let round = 0; round < CALM_ROUNDS; round++) {
-      await stack.putAgain();
+      // A record that was given up beside one that is no frame may be given up once more.
+      for (let again = 0; again < CALM_ROUNDS && (await stack.putAgain()) > 0; again++) await scheduler.run();
       await scheduler.run();
       let complete = 0;
       for await (const progress of store.objects({ generation }, unstopped))

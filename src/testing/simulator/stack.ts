@@ -2,6 +2,7 @@ import { QueueMapping } from '../../adapters/inmemory/queue-mapping.ts';
 import { StreamMapping } from '../../adapters/inmemory/stream-mapping.ts';
 import type { InMemoryStream, StreamRecord } from '../../adapters/inmemory/stream.ts';
 import { InMemoryTaskQueue } from '../../adapters/inmemory/task-queue.ts';
+import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { FunctionCall, Functions, Program, QueuedMessage } from './functions.ts';
 import { SimulatedStream } from './simulated-stream.ts';
@@ -104,12 +105,17 @@ export class Stack {
     }
   }
 
-  /** What the mapping had given up goes into the stream again. @returns whether there was something */
-  async putAgain(): Promise<boolean> {
+  /** What the mapping had given up goes into the stream again, but for what is no frame. @returns how many records */
+  async putAgain(): Promise<number> {
     const records = this.#undelivered;
     this.#undelivered = [];
-    for (const { partition, data } of records) await this.stream.append(partition, data, unstopped);
-    return records.length > 0;
+    let put = 0;
+    for (const { partition, data } of records) {
+      if (!(await isFrame(data))) continue;
+      await this.stream.append(partition, data, unstopped);
+      put++;
+    }
+    return put;
   }
 
   async close(): Promise<void> {
@@ -199,4 +205,11 @@ export class Stack {
       return work({ ...invocation, ports, program, kept });
     });
   }
+}
+
+function isFrame(data: Uint8Array): Promise<boolean> {
+  return unpackFrame(data).then(
+    () => true,
+    () => false,
+  );
 }

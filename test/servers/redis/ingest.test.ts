@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SystemClock } from '../../../src/adapters/inmemory/clock.ts';
 import { InMemoryLog } from '../../../src/adapters/inmemory/log.ts';
 import { connectRedis } from '../../../src/adapters/redis/client.ts';
@@ -67,7 +67,11 @@ describe('Messages from elsewhere, with Redis killed in the middle', () => {
         // Once before the claim is answered, and once between a claim and its commit.
         if (batch === 6) await server.kill();
         await Promise.all(under);
-        if (batch === 12) await server.restart();
+        if (batch === 12) {
+          await server.restart();
+          // It is back before the client knows.
+          await vi.waitFor(() => dedup.claim(['back'], 1_000, process.signal));
+        }
         if (batch === 18) {
           ports.sink = dyingIn(ports.sink, () => server.kill());
         }
