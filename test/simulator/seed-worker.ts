@@ -23,6 +23,9 @@ export interface Played {
   readonly failed: boolean;
 }
 
+// Faults are thrown by the thousand, and nobody reads where from; a history that fails is played again with it.
+Error.stackTraceLimit = 0;
+
 const { first, step, seeds, until, rows } = workerData as Share;
 const isOver = (played: number) =>
   (seeds !== null && played >= seeds) || (until !== null && Date.now() >= until);

@@ -70,16 +70,13 @@ export function lakePipeline(
       onRow(row as unknown as Columns);
       if (!transform && fate === 'throws') throw new TypeError(`cannot take ${id}`);
       if (!transform && fate === 'rejects') throw new DomainError(`no lane for ${id}`, { code: 'E_NO_LANE' });
-      return Array.from({ length: fan }, (_, output) => ({
-        id,
-        lane,
-        output,
-        value,
-        hurt: hurt === output,
-        flagged: flag === output,
-        // The last of them: those before it must not get through alone.
-        ...(transform || output < fan - 1 ? {} : spoilt(fate)),
-      }));
+      const messages: LakeMessage[] = [];
+      for (let output = 0; output < fan; output++)
+        messages.push({ id, lane, output, value, hurt: hurt === output, flagged: flag === output });
+      // The last of them: those before it must not get through alone.
+      const last = messages.at(-1);
+      if (!transform && last !== undefined) Object.assign(last, spoilt(fate));
+      return messages;
     },
     ...(partitioned
       ? {

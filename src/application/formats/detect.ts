@@ -171,8 +171,11 @@ function unknown(what: string): DomainError {
 }
 
 /** Zero bytes and most of their kin stand in no text; tab, newlines, form feed and the separators of old exports do. */
+// oxlint-disable-next-line no-control-regex -- these are what is looked for
+const CONTROLS = /[\0\x03-\x08]/;
+
 function hasControls(text: Buffer): boolean {
-  return text.some((byte) => byte < 0x09 && byte !== 0x01 && byte !== 0x02);
+  return CONTROLS.test(text.toString('latin1'));
 }
 
 /** Text that begins with a brace: whether its lines are objects of their own. The last line may be cut off. */

@@ -11,7 +11,7 @@ import { encodeValue } from '../../application/values/value-writer.ts';
 import { partitionOfKey } from '../../domain/partition.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { KeyedPosition } from '../../domain/position.ts';
-import type { Effects, GroupState } from '../../domain/ports/result-store.ts';
+import type { GroupState } from '../../domain/ports/result-store.ts';
 import type { Row } from '../../domain/row.ts';
 import type { Subject } from './subject.ts';
 import { unstopped } from './world.ts';
@@ -40,57 +40,56 @@ export interface Expectation {
 }
 
 /**
- * Works out what a pipeline makes of a lake with plain loops: every row is read once, transformed once, and every message is
- * measured once. No section, frame, store or retry has a part in it.
+ * Works out what pipelines make of a lake with plain loops: every row is read once, transformed once by each, and every message
+ * is measured once. No section, frame, store or retry has a part in it.
+ *
+ * @param pipelines they read the same, and do other things with it
  */
-export async function expectationOf(
-  pipeline: AnyPipeline,
+export async function expectationsOf(
+  pipelines: readonly AnyPipeline[],
   subject: Pick<Subject, 'objects' | 'messages'>,
   lake: InMemoryObjectSource,
   bucket: string,
-): Promise<Expectation> {
-  const tally = new Tally(pipeline);
-  const objects = new Map<string, ExpectedTotals>();
+): Promise<readonly Expectation[]> {
+  const tallies = pipelines.map((pipeline) => new Tally(pipeline));
+  const [reading] = pipelines;
+  if (reading === undefined) return [];
   for (const { key } of subject.objects) {
-    const totals = noTotals();
     const object = await lake.stat({ bucket, key }, unstopped);
     const ports = { source: lake, metrics: new InMemoryMetrics() };
+    const { where } = reading.source;
     const { decoder, bytes, options } = await openObject(
       object,
-      { pipeline, where: pipeline.source.where },
+      { pipeline: reading, where },
       ports,
       unstopped,
     );
+    for (const tally of tallies) tally.begin(key);
     for await (const batch of decoder.read(bytes, { from: 0, to: null }, 0, options, unstopped)) {
-      const faulty = batch.faults.reduce((rows, fault) => rows + fault.rows, 0);
-      totals.rows += batch.rows.length + batch.filtered + batch.pruned + faulty;
-      totals.filtered += batch.filtered + batch.pruned;
-      totals.failedRows += faulty;
-      for (const row of batch.rows) tally.take(row, key, totals);
+      const failed = batch.faults.reduce((rows, fault) => rows + fault.rows, 0);
+      const filtered = batch.filtered + batch.pruned;
+      for (const tally of tallies) tally.take(key, { rows: batch.rows, filtered, failed });
     }
-    objects.set(key, totals);
   }
-  const messages = noTotals();
-  const { columns, where } = pipeline.source;
+  const { columns, where } = reading.source;
   const shaper = createRowShaper({ columns, where, pathColumns: {} });
   for (const { row } of subject.messages) {
-    messages.rows++;
     const shaped = shaper.shape(neededOf(row, shaper));
-    if (shaped === undefined) messages.filtered++;
-    else tally.take(shaped, FROM_ELSEWHERE, messages);
+    const read = shaped === undefined ? { ...NOTHING, filtered: 1 } : { ...NOTHING, rows: [shaped] };
+    for (const tally of tallies) tally.take(FROM_ELSEWHERE, read);
   }
-  const { groups, flags, failures } = tally.finish();
-  for (const { position } of failures) {
-    const { source } = position as KeyedPosition;
-    (objects.get(source) ?? messages).failedMessages++;
-  }
-  return {
-    groups: hexOf(groups),
-    flags: flags.map(({ finding }) => JSON.stringify(finding)).sort(),
-    objects,
-    messages,
-  };
+  return tallies.map((tally) => tally.finish());
 }
+
+/** What was read together. */
+interface Read {
+  readonly rows: readonly Row[];
+  readonly filtered: number;
+  /** Rows that cannot be read. */
+  readonly failed: number;
+}
+
+const NOTHING: Read = { rows: [], filtered: 0, failed: 0 };
 
 /** No object has this key. */
 const FROM_ELSEWHERE = '';
@@ -99,11 +98,13 @@ function noTotals(): ExpectedTotals {
   return { rows: 0, filtered: 0, failedRows: 0, transformed: 0, messages: 0, failedMessages: 0 };
 }
 
+/** What one pipeline makes of everything. */
 class Tally {
   readonly #pipeline: AnyPipeline;
   readonly #transform: (row: Row) => readonly unknown[];
   readonly #encoding: MessageEncoding;
   readonly #fold: EffectsFold;
+  readonly #totals = new Map([[FROM_ELSEWHERE, noTotals()]]);
 
   constructor(pipeline: AnyPipeline) {
     this.#pipeline = pipeline;
@@ -112,7 +113,37 @@ class Tally {
     this.#fold = new EffectsFold(pipeline, generationOf(pipeline, undefined).id);
   }
 
-  take(row: Row, source: string, totals: ExpectedTotals): void {
+  /** An object may hold nothing. */
+  begin(key: string): void {
+    this.#totals.set(key, noTotals());
+  }
+
+  take(source: string, { rows, filtered, failed }: Read): void {
+    const totals = this.#of(source);
+    totals.rows += rows.length + filtered + failed;
+    totals.filtered += filtered;
+    totals.failedRows += failed;
+    for (const row of rows) this.#takeRow(row, source, totals);
+  }
+
+  finish(): Expectation {
+    const { groups, flags, failures } = this.#fold.finish();
+    for (const { position } of failures) this.#of((position as KeyedPosition).source).failedMessages++;
+    const messages = this.#of(FROM_ELSEWHERE);
+    this.#totals.delete(FROM_ELSEWHERE);
+    return {
+      groups: hexOf(groups),
+      flags: flags.map(({ finding }) => JSON.stringify(finding)).sort(),
+      objects: this.#totals,
+      messages,
+    };
+  }
+
+  #of(source: string): ExpectedTotals {
+    return this.#totals.get(source) as ExpectedTotals;
+  }
+
+  #takeRow(row: Row, source: string, totals: ExpectedTotals): void {
     const messages = this.#messagesOf(row, source !== FROM_ELSEWHERE);
     if (messages === null) {
       totals.failedRows++;
@@ -122,10 +153,6 @@ class Tally {
     totals.messages += messages.length;
     for (const message of messages)
       this.#fold.add(message, () => ({ kind: 'key', source, key: '', output: 0 }));
-  }
-
-  finish(): Effects {
-    return this.#fold.finish();
   }
 
   /** `null`: the row fails. Messages from elsewhere go by their key, and travel with their field names. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import { generationOf } from '../../application/generation.ts';
-import { expectationOf, type Expectation } from './expectation.ts';
+import { expectationsOf, type Expectation } from './expectation.ts';
 import type { FaultKind } from './faults.ts';
 import { useCases, type Functions } from './functions.ts';
 import { judge, judgeQuiet, type Verdict } from './oracle.ts';
@@ -113,7 +113,8 @@ class History {
   async #finish({ stack, pipeline, mended }: DeployedVersion): Promise<void> {
     await this.#settleLake(pipeline);
     await this.#complete(stack, pipeline);
-    const expected = await this.#expect(pipeline);
+    const codes = mended === null ? [pipeline] : [pipeline, mended];
+    const [expected, expectedMended = null] = (await this.#expect(codes)) as [Expectation, Expectation?];
     for (const { rows } of [...expected.objects.values(), expected.messages]) this.#rows.total += rows;
     if (mended !== null) {
       stack.deploy({ build: 'mended', pipeline: mended });
@@ -121,7 +122,6 @@ class History {
       await this.#calmly(() => stack.reprocess());
       await this.#calmly(() => stack.reprocess());
     }
-    const expectedMended = mended === null ? null : await this.#expect(mended);
     await judge(this.#world, pipeline, expected, expectedMended, this.#verdict);
   }
 
@@ -131,8 +131,8 @@ class History {
     await done;
   }
 
-  #expect(pipeline: AnyPipeline): Promise<Expectation> {
-    return expectationOf(pipeline, this.#subject, this.#world.source, BUCKET);
+  #expect(codes: readonly AnyPipeline[]): Promise<readonly Expectation[]> {
+    return expectationsOf(codes, this.#subject, this.#world.source, BUCKET);
   }
 
   /** An object that was begun while it had another content keeps that: measures cannot take anything back. */
