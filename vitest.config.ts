@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -9,6 +10,8 @@ export default defineConfig({
     // `npm run test:package` builds and installs the package, `npm run test:servers` needs servers of the machine's.
     exclude: ['test/package/**', 'test/servers/**'],
     globalSetup: 'test/not-run.ts',
+    // All cores: the default leaves one to nobody, and much of the time goes into processes that tests wait for.
+    maxWorkers: availableParallelism(),
     sequence: { shuffle: true },
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -7,8 +7,8 @@ export default defineConfig({
   test: {
     include: ['test/servers/**/*.test.ts'],
     sequence: { shuffle: true },
-    // Each file starts a dozen processes: two of them at once on two cores would run out of each other's time.
-    fileParallelism: false,
+    // Much of the time is waiting: for claims of the dead to lapse, for servers to come back.
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { KinesisClient } from '@aws-sdk/client-kinesis';
 import { S3Client } from '@aws-sdk/client-s3';
 import {
@@ -124,6 +126,8 @@ export async function startPeers({
         AWS_ENDPOINT_URL_KINESIS: kinesisProxy.url,
         SLUICE_S3_PATH_STYLE: 'true',
         SLUICE_BUCKET: STATE_BUCKET,
+        // A function that was killed starts again: the bundle is compiled once for all of them.
+        NODE_COMPILE_CACHE: path.join(tmpdir(), 'node-compile-cache'),
         SLUICE_STREAM_NAME: STREAM,
         SLUICE_TASK_QUEUE_URL: queues.tasks,
         SLUICE_DISPATCH_QUEUE_URL: queues.dispatch,
