@@ -3,20 +3,11 @@ import { join } from 'node:path';
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repository, Scratch } from '../cli/harness.ts';
+import { expectLanesOfDuckDb, type Lane } from './lanes-of-duckdb.ts';
 
 const FLIGHTS = join(repository, 'node_modules/vega-datasets/data/flights-3m.parquet');
 /** `hub-load` makes two messages a row and counts distinct values: a tenth of the flights tells as much. */
 const HUB_ROWS = 300_000;
-
-interface Lane {
-  readonly flights: number;
-  readonly late: number;
-  readonly lateShare: number;
-  readonly meanDelay: number;
-  readonly worst: number;
-  readonly distance: number;
-  readonly delay: Readonly<Record<string, number>>;
-}
 
 describe('the flights of the examples', { timeout: 240_000 }, () => {
   let scratch: Scratch;
@@ -40,40 +31,8 @@ describe('the flights of the examples', { timeout: 240_000 }, () => {
   test('lane-performance: every lane as DuckDB has it', async () => {
     const { report, code } = await scratch.run('examples/lane-performance.ts', FLIGHTS);
     expect(code).toBe(0);
-    // Exact quantiles by the rank that `Quantiles` documents, from 0.
-    const ranks = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 };
-    const lanes = await query(
-      `SELECT origin || '-' || destination AS lane, count(*)::INT AS flights, count(*) FILTER (delay > 15)::INT AS late,
-         sum(delay)::DOUBLE AS total, max(delay)::INT AS worst, max(distance)::INT AS distance, min(delay)::INT AS least,
-         ${Object.entries(ranks)
-           .map(
-             ([name, rank]) =>
-               `list_sort(list(delay))[floor(${rank} * (count(*) - 1))::INT + 1]::INT AS ${name}`,
-           )
-           .join(', ')}
-       FROM '${FLIGHTS}' WHERE delay >= -60 GROUP BY ALL ORDER BY lane`,
-    );
-    expect(lanes.length).toBeGreaterThan(3_000);
     const results = scratch.results('lane-performance@1') as unknown as Record<string, Lane>;
-    expect(Object.keys(results)).toHaveLength(lanes.length);
-    for (const { lane, flights, late, total, worst, distance, least, ...quantiles } of lanes) {
-      const ours = results[String(lane)] as Lane;
-      expect({ ...ours, delay: undefined }, String(lane)).toEqual({
-        flights,
-        late,
-        lateShare: Number(late) / Number(flights),
-        // Exact: delays are whole minutes, so that DuckDB's sum is.
-        meanDelay: Number(total) / Number(flights),
-        worst,
-        distance,
-        delay: undefined,
-      });
-      expect(ours.delay).toMatchObject({ count: flights, min: least, max: worst });
-      for (const [name, exact] of Object.entries(quantiles)) {
-        const error = Math.abs((ours.delay[name] as number) - Number(exact));
-        expect(error, `${String(lane)} ${name}`).toBeLessThanOrEqual(Math.abs(Number(exact)) * 0.01 + 1e-9);
-      }
-    }
+    await expectLanesOfDuckDb(results, FLIGHTS);
 
     const [all] = await query(
       `SELECT count(*)::INT AS rows, count(*) FILTER (delay >= -60)::INT AS kept, count(*) FILTER (delay > 1440)::INT AS lost FROM '${FLIGHTS}'`,
@@ -85,7 +44,7 @@ describe('the flights of the examples', { timeout: 240_000 }, () => {
       applied: all?.['kept'],
       duplicates: 0,
       failed: { total: 0 },
-      groups: lanes.length,
+      groups: Object.keys(results).length,
       complete: true,
     });
     expect(report.rowsFiltered + report.rowsPruned).toBe(Number(all?.['rows']) - Number(all?.['kept']));

@@ -171,7 +171,6 @@ function unknown(what: string): DomainError {
 }
 
 /** Zero bytes and most of their kin stand in no text; tab, newlines, form feed and the separators of old exports do. */
-// oxlint-disable-next-line no-control-regex -- these are what is looked for
 const CONTROLS = /[\0\x03-\x08]/;
 
 function hasControls(text: Buffer): boolean {

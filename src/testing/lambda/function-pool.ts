@@ -67,10 +67,19 @@ export class ProcessFunction implements TwinFunction {
 
   /** Sends SIGKILL to an environment with an invocation under way; says whether there was one. */
   async kill(): Promise<boolean> {
-    const victim = [...this.#busy].find(({ alive }) => alive);
+    const victim = this.#busyVictim();
     if (victim === undefined) return false;
     await victim.kill();
     return true;
+  }
+
+  /**
+   * Sends a signal to an environment with an invocation under way, as `SIGSTOP`: it stands still until its time runs out. Says
+   * whether there was one.
+   */
+  signal(signal: NodeJS.Signals): boolean {
+    const victim = this.#busyVictim();
+    return victim?.signal(signal) ?? false;
   }
 
   async stop(): Promise<void> {
@@ -100,6 +109,11 @@ export class ProcessFunction implements TwinFunction {
       this.#counts.errors += 1;
       throw error;
     }
+  }
+
+  /** The one that began last: an older one may stand still already. */
+  #busyVictim(): ExecutionEnvironment | undefined {
+    return [...this.#busy].findLast(({ alive }) => alive);
   }
 
   #takeWarm(): ExecutionEnvironment | undefined {

@@ -169,6 +169,11 @@ export class ExecutionEnvironment {
     await this.#dead;
   }
 
+  /** Sends a signal to the process; says whether it was there. */
+  signal(signal: NodeJS.Signals): boolean {
+    return this.#child.kill(signal);
+  }
+
   /** Resolves when the process is gone and its Runtime API too. */
   async stop(): Promise<void> {
     this.#end('stop');

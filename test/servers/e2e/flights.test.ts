@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { DuckDBInstance } from '@duckdb/node-api';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readResults } from '../../../src/application/results/read-results.ts';
@@ -11,7 +11,8 @@ import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline
 import type { WireFault } from '../../../src/testing/lambda/index.ts';
 import lanePerformance from '../../../examples/lane-performance.ts';
 import { repository } from '../../cli/harness.ts';
-import { killNowAndThen } from '../stack/kills.ts';
+import { expectLanesOfDuckDb, type Lane } from '../../e2e/lanes-of-duckdb.ts';
+import { harmNowAndThen } from '../stack/harm.ts';
 import { localOutcome, outcomeOf } from '../stack/outcome.ts';
 import { openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
@@ -19,6 +20,7 @@ import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 const FLIGHTS = path.join(repository, 'node_modules/vega-datasets/data/flights-3m.parquet');
 const PIPELINE = path.join(repository, 'examples/lane-performance.ts');
 const GENERATION = 'lane-performance@1';
+const TAKE_MEMORY = pathToFileURL(fileURLToPath(new URL('../stack/take-memory.ts', import.meta.url))).href;
 const never = new AbortController().signal;
 
 /** A bad day: something goes wrong with every twentieth call or so, in every way that there is. */
@@ -38,7 +40,7 @@ const faults: readonly WireFault[] = [
   { kind: 'throttle', on: 'HeadObject', rate: 0.05 },
 ];
 
-describe('3,000,000 flights through the functions, while calls fail and functions are killed', () => {
+describe('3,000,000 flights through the functions, while calls fail and functions are killed, stand still and take all memory', () => {
   let folder: string;
   let stack: Stack;
   let store: ResultStore;
@@ -47,7 +49,15 @@ describe('3,000,000 flights through the functions, while calls fail and function
     folder = await mkdtemp(path.join(tmpdir(), 'sluice-flights-'));
     const build = path.join(folder, 'build');
     await buildPipeline(PIPELINE, build);
-    stack = await startStack({ build, faults, seed: 42, concurrency: 2, memoryMb: 1_024 });
+    stack = await startStack({
+      build,
+      faults,
+      seed: 42,
+      concurrency: 2,
+      memoryMb: 1_024,
+      timeoutMs: 15_000,
+      environment: { NODE_OPTIONS: `--enable-source-maps --import ${TAKE_MEMORY}` },
+    });
     store = await openResults(stack.peers.postgres.url);
   });
 
@@ -59,7 +69,7 @@ describe('3,000,000 flights through the functions, while calls fail and function
 
   it(
     'are applied once each: the bytes of a local run, and the numbers of DuckDB',
-    { timeout: 400_000 },
+    { timeout: 700_000 },
     async () => {
       const key = 'flights/yyyy=2001/flights 3m+é.parquet';
       const file = await readFile(FLIGHTS);
@@ -77,9 +87,16 @@ describe('3,000,000 flights through the functions, while calls fail and function
         }),
       );
       const { transform, analyze } = stack.functions;
-      const kills = killNowAndThen([transform, analyze], { everyMs: 1_500, atMost: 12 });
-      await stack.twin.idle(AbortSignal.timeout(300_000));
-      expect(kills.stop()).toBeGreaterThan(3);
+      const harm = harmNowAndThen([transform, analyze], {
+        everyMs: 2_500,
+        atMost: 12,
+        ways: ['kill', 'take-memory', 'stand-still'],
+      });
+      await stack.twin.idle(AbortSignal.timeout(600_000));
+      expect(harm.stop()).toBeGreaterThan(5);
+      const ends = [transform.counts, analyze.counts];
+      for (const how of ['kills', 'exits', 'timeouts'] as const)
+        expect(Math.max(...ends.map((counts) => counts[how])), how).toBeGreaterThan(0);
       for (const proxy of stack.peers.proxies) expect(proxy.struck.length).toBeGreaterThan(0);
 
       const objects = await Array.fromAsync(store.objects({ generation: GENERATION }, never));
@@ -90,12 +107,10 @@ describe('3,000,000 flights through the functions, while calls fail and function
       expect(await outcomeOf(store, GENERATION)).toEqual(local);
 
       const { measures } = lanePerformance.analyze;
-      const lanes: Record<string, unknown> = {};
-      for await (const result of readResults(store, GENERATION, lanePerformance, measures, never)) {
-        const { flights, late, worst } = result.measures as Record<string, unknown>;
-        lanes[result.group] = { flights, late, worst };
-      }
-      expect(lanes).toEqual(await lanesOfDuckDb());
+      const lanes: Record<string, Lane> = {};
+      for await (const result of readResults(store, GENERATION, lanePerformance, measures, never))
+        lanes[result.group] = result.measures as unknown as Lane;
+      await expectLanesOfDuckDb(lanes, FLIGHTS);
 
       const reply = await stack.twin.invoke('analyze', { publish: true });
       expect(reply).toMatchObject({
@@ -104,17 +119,3 @@ describe('3,000,000 flights through the functions, while calls fail and function
     },
   );
 });
-
-async function lanesOfDuckDb(): Promise<Readonly<Record<string, unknown>>> {
-  const duck = await (await DuckDBInstance.create(':memory:', { threads: '2' })).connect();
-  try {
-    const rows = await duck.runAndReadAll(
-      `SELECT origin || '-' || destination AS lane, count(*)::INT AS flights,
-         count(*) FILTER (delay > 15)::INT AS late, max(delay)::INT AS worst
-       FROM '${FLIGHTS}' WHERE delay >= -60 GROUP BY ALL`,
-    );
-    return Object.fromEntries(rows.getRowObjectsJson().map(({ lane, ...of }) => [lane as string, of]));
-  } finally {
-    duck.closeSync();
-  }
-}

@@ -9,7 +9,7 @@ import { reconcileObject } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import type { WireFault } from '../../../src/testing/lambda/index.ts';
 import { repository } from '../../cli/harness.ts';
-import { killNowAndThen } from '../stack/kills.ts';
+import { harmNowAndThen } from '../stack/harm.ts';
 import { localOutcome, outcomeOf } from '../stack/outcome.ts';
 import { RESULTS_BUCKET } from '../stack/peers.ts';
 import { openResultsInS3 } from '../stack/results.ts';
@@ -70,7 +70,7 @@ describe('results in S3, without a database, under the runtime client', () => {
       const rows = shipments(0, 3_500);
       const files = { 'first.csv': csvOf(rows.slice(0, 2_500)), 'second.csv': csvOf(rows.slice(2_500)) };
       for (const [name, text] of Object.entries(files)) await stack.put(name, Buffer.from(text));
-      const kills = killNowAndThen([functions.analyze], { everyMs: 100, atMost: 2 });
+      const kills = harmNowAndThen([functions.analyze], { everyMs: 100, atMost: 2, ways: ['kill'] });
       await twin.invoke('dispatch', { objects: [`s3://${LAKE_BUCKET}/first.csv`] });
       await twin.idle(AbortSignal.timeout(180_000));
       expect(kills.stop()).toBeGreaterThan(0);

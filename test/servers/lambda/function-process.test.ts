@@ -196,6 +196,24 @@ test('SIGKILL in the middle fails the invocation; the next one is served', async
   expect(deployed.counts).toMatchObject({ kills: 1, exits: 0, timeouts: 0, coldStarts: 2 });
 });
 
+test.for([
+  { way: 'stand-still', signal: 'SIGSTOP', errorType: 'Sandbox.Timedout', count: 'timeouts' },
+  { way: 'take-memory', signal: 'SIGUSR2', errorType: 'Runtime.ExitError', count: 'exits' },
+] as const)('one that works can be made to $way', async ({ signal, errorType, count }) => {
+  const takeMemory = new URL('../stack/take-memory.ts', import.meta.url).href;
+  const { deployed, folder } = await functionOf(
+    `import { writeFileSync } from 'node:fs';
+     export const handler = async () => { writeFileSync('begun', ''); await new Promise((r) => setTimeout(r, 60000)); };`,
+    { timeoutMs: 5_000, memoryMb: 256, environment: { NODE_OPTIONS: `--import ${takeMemory}` } },
+  );
+  expect(deployed.signal(signal)).toBe(false);
+  const invocation = failing(deployed.invoke({}));
+  await expect.poll(() => existsSync(join(folder, 'begun')), { timeout: 20_000 }).toBe(true);
+  expect(deployed.signal(signal)).toBe(true);
+  expect(await invocation).toMatchObject({ errorType });
+  expect(deployed.counts).toMatchObject({ kills: 0, [count]: 1 });
+});
+
 test('a module that does not load fails the call, and the next call tries again', async () => {
   const { deployed, folder } = await functionOf(
     `import { existsSync } from 'node:fs';
