@@ -30,7 +30,8 @@ const say = (what: string, text: string) =>
 
 process.chdir(repository);
 const interrupted = new AbortController();
-process.once('SIGINT', () => interrupted.abort(new Error('stopped by Ctrl-C')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => interrupted.abort(new Error(`stopped by ${signal}`)));
 process.exitCode = await demonstrate(interrupted.signal);
 
 async function demonstrate(signal: AbortSignal): Promise<number> {

@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { Scratch } from '../harness.ts';
 import { propertiesOf, realManifest, realTemplate, type EditableTemplate } from './real-stack.ts';
@@ -6,13 +7,31 @@ describe('sluice doctor', { timeout: 60_000 }, () => {
   test('passes the stack as it is, alone and out of a folder, and says what it could not compare', async () => {
     await using scratch = await Scratch.make();
     await scratch.write('lanes.template.json', realTemplate);
-    await scratch.write('manifest.json', JSON.stringify(realManifest));
     const alone = await scratch.sluice('doctor', 'lanes.template.json');
     expect(alone).toMatchObject({ code: 0, stderr: '' });
     expect(alone.stdout).toContain('the stack is as it has to be');
     expect(alone.stdout).toContain('were not compared: give --build');
+    await scratch.write('manifest.json', JSON.stringify(realManifest));
     const folder = await scratch.sluice('doctor', '.', '--build', '.', '--json');
-    expect(folder).toMatchObject({ code: 0, stdout: '{"problems":[]}\n' });
+    expect(folder).toMatchObject({ code: 0, stdout: '{"build":".","problems":[]}\n' });
+  });
+
+  test('finds the build that the templates lie in', async () => {
+    await using scratch = await Scratch.make();
+    await mkdir(scratch.path('sluice-build/cdk.out'), { recursive: true });
+    await scratch.write('sluice-build/cdk.out/lanes.template.json', realTemplate);
+    // The CDK's own.
+    await scratch.write('sluice-build/cdk.out/manifest.json', '{"version":"45.0.0","artifacts":{}}');
+    const other = { ...realManifest, build: 'another build' };
+    await scratch.write('sluice-build/manifest.json', JSON.stringify(other));
+    for (const given of ['sluice-build/cdk.out', 'sluice-build/cdk.out/lanes.template.json']) {
+      const { code, stdout } = await scratch.sluice('doctor', given);
+      expect(code).toBe(0);
+      expect(stdout).toContain('D_BUILD');
+    }
+    const wrong = await scratch.sluice('doctor', 'sluice-build', '--build', 'sluice-build/cdk.out');
+    expect(wrong).toMatchObject({ code: 1 });
+    expect(wrong.stderr).toContain('of something else');
   });
 
   test('ends with 2 where something is wrong, and says what and what to do; warnings are no errors', async () => {

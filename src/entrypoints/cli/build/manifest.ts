@@ -41,7 +41,10 @@ export const MANIFEST_FILE = 'manifest.json';
 /** @throws DomainError `E_USAGE` where the folder holds no build */
 export function readManifest(folder: string): BuildManifest {
   try {
-    return JSON.parse(readFileSync(path.join(folder, MANIFEST_FILE), 'utf8')) as BuildManifest;
+    const manifest = JSON.parse(readFileSync(path.join(folder, MANIFEST_FILE), 'utf8')) as BuildManifest;
+    // A folder that the CDK wrote has a file of this name, too.
+    if (typeof manifest.build !== 'string') throw new TypeError(`its ${MANIFEST_FILE} is of something else`);
+    return manifest;
   } catch (thrown) {
     throw new DomainError(
       `${folder} holds no build (${messageOf(thrown)}): make one with sluice build my-pipeline.ts --out ${folder}`,

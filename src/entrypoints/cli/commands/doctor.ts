@@ -28,7 +28,10 @@ export function doctorCommand(exitWith: (code: number) => void): Command {
       '[templates...]',
       'templates of CloudFormation in JSON, as cdk synth or aws cloudformation get-template gives them; folders of them',
     )
-    .option('--build <folder>', 'what sluice build wrote: checks of sizes, partitions and the build need it')
+    .option(
+      '--build <folder>',
+      'what sluice build wrote, for checks of sizes, partitions and the build; default: the folder of the templates, or the one above it',
+    )
     .option(
       '--max-connections <n>',
       'connections that the database takes; default: what the templates tell',
@@ -50,16 +53,17 @@ async function doctor(files: readonly string[], flags: Flags): Promise<number> {
     throw new DomainError('there is nothing to check: name a template, a folder of them, or --logs', {
       code: 'E_USAGE',
     });
-  const problems = files.length === 0 ? undefined : checkTemplates(files, flags);
+  const build = flags.build ?? buildAround(files);
+  const problems = files.length === 0 ? undefined : checkTemplates(files, build, flags);
   const scanned = flags.logs === undefined ? undefined : await scanLogs(flags.logs);
   if (flags.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ ...(problems === undefined ? {} : { problems }), ...(scanned === undefined ? {} : { logs: scanned }) })}\n`,
+      `${JSON.stringify({ ...(problems === undefined ? {} : { build: build ?? null, problems }), ...(scanned === undefined ? {} : { logs: scanned }) })}\n`,
     );
   } else {
     const terminal = terminalOf(process.stdout);
     if (problems !== undefined) process.stdout.write(renderProblems(problems, terminal));
-    if (problems !== undefined && flags.build === undefined)
+    if (problems !== undefined && build === undefined)
       process.stdout.write('record sizes, partitions and the build were not compared: give --build\n');
     if (scanned !== undefined) process.stdout.write(renderLogFindings(scanned, terminal));
   }
@@ -68,9 +72,29 @@ async function doctor(files: readonly string[], flags: Flags): Promise<number> {
   return bad ? exitCodes.failures : exitCodes.ok;
 }
 
-function checkTemplates(files: readonly string[], flags: Flags): readonly Problem[] {
-  const manifest: BuildManifest | undefined =
-    flags.build === undefined ? undefined : readManifest(flags.build);
+/** `sluice deploy` synthesizes into a folder of the build's. */
+function buildAround(files: readonly string[]): string | undefined {
+  return files
+    .map((file) => (statSync(file, { throwIfNoEntry: false })?.isDirectory() ? file : path.dirname(file)))
+    .flatMap((folder) => [folder, path.dirname(path.resolve(folder))])
+    .find(holdsBuild);
+}
+
+function holdsBuild(folder: string): boolean {
+  try {
+    readManifest(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function checkTemplates(
+  files: readonly string[],
+  build: string | undefined,
+  flags: Flags,
+): readonly Problem[] {
+  const manifest: BuildManifest | undefined = build === undefined ? undefined : readManifest(build);
   // Network and database may be a stack of their own: together they tell more.
   const template: Template = new Map(files.flatMap(templateFiles).flatMap((file) => [...readTemplate(file)]));
   const stack = stackOf(template);
