@@ -1,5 +1,12 @@
 import type { LakeObject } from './lake-object.ts';
-import type { PlanVerdict } from './ports/result-store.ts';
+import type { HeldSection, ObjectPlan, PlanRequest, PlanVerdict } from './ports/result-store.ts';
+
+/** A section of which something is applied. Its build and epoch are those of what was applied first, and stay. */
+export interface BegunSection extends HeldSection {
+  readonly complete: boolean;
+  /** Where the section after it starts; `null` until its record tells. */
+  readonly next: number | null;
+}
 
 /** What a result store knows of an object that was planned before. */
 export interface KnownObject {
@@ -8,31 +15,56 @@ export interface KnownObject {
   readonly build: string;
   readonly epoch: number;
   readonly complete: boolean;
-  /** Builds of the sections of which something is applied. */
-  readonly begunBy: readonly string[];
+  /** Ascending. Of an object that is complete nothing is asked. */
+  readonly sections: readonly BegunSection[];
   /** Whether redrives applied something of it. Default false. */
   readonly settled?: boolean;
 }
 
-export interface PlanDecision {
+export interface PlanDecision extends Pick<ObjectPlan, 'complete' | 'held'> {
   readonly verdict: PlanVerdict;
   readonly epoch: number;
 }
 
 /**
- * Whether an object may be processed, and under which epoch. Sections of which nothing is applied can be taken
- * over by another build; the epoch rises, so that whatever the old build still sends is dropped. What is begun
- * belongs to its build and to its version of the object: measures cannot take anything back.
+ * Whether an object may be processed, under which epoch, and which of its sections are somebody else's. Sections of which nothing is applied
+ * can be taken over by another build; the epoch rises, so that whatever the old build still sends of them is dropped. What is begun
+ * belongs to its build and to its version of the object: measures cannot take anything back. Where that build's code is kept the two share the
+ * object; else it is refused.
  */
-export function decidePlan(known: KnownObject | undefined, object: LakeObject, build: string): PlanDecision {
-  if (known === undefined) return { verdict: 'process', epoch: 1 };
-  const begun = known.complete || known.begunBy.length > 0 || known.settled === true;
+export function decidePlan(
+  known: KnownObject | undefined,
+  object: LakeObject,
+  { build, keepsBuilds = false }: Pick<PlanRequest, 'build' | 'keepsBuilds'>,
+): PlanDecision {
+  if (known === undefined) return { verdict: 'process', epoch: 1, complete: [], held: [] };
+  const { epoch, sections } = known;
+  const begun = known.complete || sections.length > 0 || known.settled === true;
+  const complete = completeOf(sections);
   if (known.object.version !== object.version) {
     return begun
-      ? { verdict: 'changed', epoch: known.epoch }
-      : { verdict: 'process', epoch: known.epoch + 1 };
+      ? { verdict: 'changed', epoch, complete, held: [] }
+      : { verdict: 'process', epoch: epoch + 1, complete: [], held: [] };
   }
-  if (known.complete) return { verdict: 'complete', epoch: known.epoch };
-  if (known.begunBy.some((other) => other !== build)) return { verdict: 'other-build', epoch: known.epoch };
-  return { verdict: 'process', epoch: known.build === build ? known.epoch : known.epoch + 1 };
+  if (known.complete) return { verdict: 'complete', epoch, complete: [], held: [] };
+  if (!keepsBuilds && sections.some((section) => section.build !== build))
+    return { verdict: 'other-build', epoch, complete, held: [] };
+  const own = { build, epoch: known.build === build ? epoch : epoch + 1 };
+  return { verdict: 'process', epoch: own.epoch, complete, held: heldBesides(own, sections) };
+}
+
+function completeOf(sections: readonly BegunSection[]): ObjectPlan['complete'] {
+  return sections
+    .filter(({ complete }) => complete)
+    .map(({ section, next }) => ({ section, next: next as number }));
+}
+
+/** Sections that were begun under another epoch are finished under it, whoever plans them: their frames count under no other. */
+function heldBesides(
+  own: Pick<HeldSection, 'build' | 'epoch'>,
+  sections: readonly BegunSection[],
+): readonly HeldSection[] {
+  return sections
+    .filter(({ complete, build, epoch }) => !complete && (build !== own.build || epoch !== own.epoch))
+    .map(({ section, build, epoch }) => ({ section, build, epoch }));
 }

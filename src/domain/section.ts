@@ -59,7 +59,7 @@ export interface Task {
   readonly sections: SectionRange;
   /** Where the first record of the first section starts, if that is known. */
   readonly start: number | null;
-  /** Sections within the range that are complete: read past, never sent. */
+  /** Sections within the range that are complete, or that another build or epoch has: read past, never sent. */
   readonly done: readonly number[];
   /**
    * How far its rows were probed for one that hangs or kills its process: those before a row, or all. Not there: nobody has

@@ -187,11 +187,18 @@ export function resultStoreContract({
     afterEach(() => fixture.destroy());
 
     const plan = (
-      fields: { build?: string; run?: string; object?: LakeObject; last?: number | null } = {},
+      fields: {
+        build?: string;
+        run?: string;
+        object?: LakeObject;
+        last?: number | null;
+        keepsBuilds?: boolean;
+      } = {},
     ) => {
-      const { build = 'A', run = 'run-1', last = 0 } = fields;
+      const { build = 'A', run = 'run-1', last = 0, keepsBuilds = false } = fields;
       const planned = { object: fields.object ?? object, lastSection: last };
-      return store.plan({ run, generation: GENERATION, build }, [planned], signal).then(([only]) => only);
+      const request = { run, generation: GENERATION, build, keepsBuilds };
+      return store.plan(request, [planned], signal).then(([only]) => only);
     };
     const apply = (ref: Partial<SectionFrameRef>, effects: Effects = nothing) =>
       store.applyFrame(frame(ref), effects, signal);
@@ -208,6 +215,7 @@ export function resultStoreContract({
     };
     const failures = (query = {}) => all(store.failures(query, signal));
     const isExactlyOnce = () => store.capabilities.exactlyOnce !== false;
+    const canShare = () => store.capabilities.sharedObjects !== false;
     const failureIds = async (query = {}) => (await failures(query)).map(({ failure: { id } }) => id);
 
     describe('generations and runs', () => {
@@ -284,6 +292,7 @@ export function resultStoreContract({
           epoch: 1,
           lastSection: 4,
           complete: [],
+          held: [],
         });
         expect(await progress()).toMatchObject({
           object,
@@ -323,6 +332,7 @@ export function resultStoreContract({
           epoch: 1,
           lastSection: 0,
           complete: [],
+          held: [],
         });
       });
 
@@ -335,6 +345,7 @@ export function resultStoreContract({
           epoch: 1,
           lastSection: 0,
           complete: [],
+          held: [],
         });
         expect(await progress()).toMatchObject({ build: 'A', complete: true });
       });
@@ -361,6 +372,101 @@ export function resultStoreContract({
         expect(await plan({ last: 1 })).toMatchObject({ verdict: 'process', epoch: 1 });
       });
 
+      it('shares an object with another build that is kept: what is begun stays with it, the rest is taken over', async () => {
+        await plan({ last: 4 });
+        await applyRecord({ section: 0, next: 11 });
+        await apply({ section: 1 }, counts({ a: 1 }));
+        await applyRecord({ section: 3, frames: [[0, 1]] });
+        const shared = await plan({ build: 'B', run: 'run-2', last: 4, keepsBuilds: true });
+        if (!canShare()) {
+          expect(shared).toMatchObject({ verdict: 'other-build', epoch: 1, held: [] });
+          expect(await apply({ section: 2 }, counts({ a: 1 }))).toBe('applied');
+          return;
+        }
+        expect(shared).toEqual({
+          object,
+          verdict: 'process',
+          epoch: 2,
+          lastSection: 4,
+          complete: [{ section: 0, next: 11 }],
+          held: [
+            { section: 1, build: 'A', epoch: 1 },
+            { section: 3, build: 'A', epoch: 1 },
+          ],
+        });
+        const taken = { build: 'B', epoch: 2 };
+        // Of what was taken over nothing counts that the old build still sends, of what was not nothing that the new one does.
+        expect(await apply({ section: 2 }, counts({ a: 1 }))).toBe('stale');
+        expect(await applyRecord({ section: 4, last: true })).toBe('stale');
+        expect(await apply({ section: 1, number: 1, ...taken }, counts({ a: 1 }))).toBe('stale');
+        expect(await apply({ section: 3, build: 'A', epoch: 2 }, counts({ a: 1 }))).toBe('stale');
+        expect(await applyRecord({ section: 3, frames: [[0, 2]] }, taken)).toBe('stale');
+        expect(await apply({ section: 0, ...taken }, counts({ a: 1 }))).toBe('stale');
+        expect(await groups()).toEqual({ a: 1 });
+
+        expect(await apply({ section: 1 }, counts({ a: 1 }))).toBe('duplicate');
+        expect(await applyRecord({ section: 1, frames: [[0, 1]] })).toBe('applied');
+        expect(await apply({ section: 2, ...taken }, counts({ b: 1 }))).toBe('applied');
+        expect(await applyRecord({ section: 2, frames: [[0, 1]] }, taken)).toBe('applied');
+        expect(await applyRecord({ section: 4, last: true }, taken)).toBe('applied');
+        expect(await progress()).toMatchObject({ sectionsComplete: 4, complete: false });
+        expect(await apply({ section: 3 }, counts({ a: 1 }))).toBe('applied');
+        expect(await progress()).toMatchObject({
+          frames: 3,
+          applied: 3,
+          sectionsComplete: 5,
+          complete: true,
+        });
+        expect(await groups()).toEqual({ a: 2, b: 1 });
+        expect(await plan({ build: 'B', last: 4, keepsBuilds: true })).toMatchObject({
+          verdict: 'complete',
+          complete: [],
+          held: [],
+        });
+      });
+
+      it('tells a build that comes back of what it began under its older epoch, and of what others began since', async () => {
+        if (!canShare()) return;
+        await plan({ last: 3 });
+        await apply({ section: 0 });
+        await plan({ build: 'B', last: 3, keepsBuilds: true });
+        await apply({ section: 1, build: 'B', epoch: 2 });
+        expect(await plan({ build: 'A', last: 3, keepsBuilds: true })).toMatchObject({
+          verdict: 'process',
+          epoch: 3,
+          held: [
+            { section: 0, build: 'A', epoch: 1 },
+            { section: 1, build: 'B', epoch: 2 },
+          ],
+        });
+        expect(await apply({ section: 0, number: 1, epoch: 3 })).toBe('stale');
+        expect(await apply({ section: 0, number: 1 })).toBe('applied');
+        expect(await apply({ section: 1, number: 1, build: 'B', epoch: 2 })).toBe('applied');
+        for (const late of [
+          { build: 'A', epoch: 1 },
+          { build: 'B', epoch: 2 },
+        ])
+          expect(await apply({ section: 2, ...late })).toBe('stale');
+        expect(await apply({ section: 2, epoch: 3 })).toBe('applied');
+        // Planned again by the same build nothing changes.
+        expect(await plan({ last: 3, keepsBuilds: true })).toMatchObject({ epoch: 3, held: [{}, {}] });
+        // Who does not keep them refuses it as ever.
+        expect(await plan({ build: 'C', last: 3 })).toMatchObject({ verdict: 'other-build', held: [] });
+        expect(await progress()).toMatchObject({ build: 'A', epoch: 3, frames: 5 });
+      });
+
+      it('shares no object whose content is another one', async () => {
+        await plan({ last: 3 });
+        await apply({ section: 0 });
+        const v2 = { ...object, version: 'v2' };
+        expect(await plan({ object: v2, build: 'B', last: 3, keepsBuilds: true })).toMatchObject({
+          verdict: 'changed',
+          epoch: 1,
+          held: [],
+        });
+        expect(await apply({ section: 1 })).toBe('applied');
+      });
+
       it('begins anew with another version of what is not begun', async () => {
         await plan({ last: 7 });
         await store.openFailures(GENERATION, 'run-1', [failure(5)], 1, signal);
@@ -371,6 +477,7 @@ export function resultStoreContract({
           epoch: 2,
           lastSection: null,
           complete: [],
+          held: [],
         });
         expect(await progress()).toMatchObject({
           object: v2,

@@ -23,15 +23,20 @@ const SOURCE = 'pipe';
 type World = readonly (readonly (readonly number[])[])[];
 
 type Step =
-  | { readonly do: 'plan'; readonly object: number; readonly build: number; readonly knowsLast: boolean }
+  | {
+      readonly do: 'plan';
+      readonly object: number;
+      readonly build: number;
+      readonly knowsLast: boolean;
+      readonly keepsBuilds: boolean;
+    }
   | { readonly do: 'change'; readonly object: number }
   | {
       readonly do: 'frame';
       readonly at: Place;
       readonly partition: number;
       readonly number: number;
-      /** Whether it was sent under what binds the object now, or by somebody who was overtaken. */
-      readonly from: 'bound' | 'other-build' | 'old-epoch';
+      readonly from: Sender;
       readonly digest: 'same' | 'other';
       readonly verdicts: Verdicts;
     }
@@ -53,6 +58,24 @@ type Step =
   | { readonly do: 'purge' }
   | { readonly do: 'purge-keys'; readonly ago: number }
   | { readonly do: 'reopen' };
+
+/**
+ * Who sent a frame: who has its section; who has the sections of its object that are not begun; who had those before; nobody; or who has its section,
+ * before a plan that raised the epoch.
+ */
+type Sender = 'bound' | 'planned' | 'overtaken' | 'nobody' | 'old-epoch';
+
+interface Binding {
+  readonly build: string;
+  readonly epoch: number;
+}
+
+interface PlannedBinding extends Binding {
+  readonly version: number;
+  last: number | null;
+  /** What bound the object before. */
+  readonly before: Binding | undefined;
+}
 
 type RecordVariant = 'true' | 'other-digest' | 'one-frame-less' | 'ends-here';
 
@@ -76,7 +99,7 @@ interface Content {
 class Model {
   readonly world: World;
   versions: number[];
-  planned: { epoch: number; build: string; version: number; last: number | null }[] = [];
+  planned: PlannedBinding[] = [];
   frames: {
     object: number;
     section: number;
@@ -85,8 +108,9 @@ class Model {
     digest: string;
     reach: Reach;
     content: Content;
+    binding: Binding;
   }[] = [];
-  records: { object: number; digest: string; record: SectionRecord; reach: Reach }[] = [];
+  records: { object: number; digest: string; record: SectionRecord; reach: Reach; binding: Binding }[] = [];
   redrives: { failure: Failure; groups: Readonly<Record<string, number>>; messages: number }[] = [];
   /** Every key as often as it was applied. */
   keys: string[] = [];
@@ -133,6 +157,25 @@ class Model {
     );
   }
 
+  /** What was accepted first of a section binds it; else its object's plan does. `undefined`: there is none. */
+  bindingOf({ object, section }: Place): Binding | undefined {
+    const begun =
+      this.framesOf(object, section)[0] ??
+      this.records.find((one) => one.object === object && one.record.section === section);
+    // Of an object that is complete nothing is kept but that.
+    const binding = this.isObjectComplete(object) ? undefined : begun?.binding;
+    return binding ?? this.planned[object];
+  }
+
+  /** What is to do, but not under what binds the object. */
+  held(object: number) {
+    const { build, epoch } = this.planned[object] as Binding;
+    return this.sectionsBegun(object)
+      .filter((section) => !this.isComplete(object, section))
+      .map((section) => ({ section, ...(this.bindingOf({ object, section }) as Binding) }))
+      .filter((one) => one.build !== build || one.epoch !== epoch);
+  }
+
   completeSections(object: number): number[] {
     return this.sectionsBegun(object).filter((section) => this.isComplete(object, section));
   }
@@ -145,25 +188,35 @@ class Model {
     );
   }
 
-  plan(object: number, build: string, knowsLast: boolean): { verdict: PlanVerdict; epoch: number } {
+  plan(
+    object: number,
+    build: string,
+    knowsLast: boolean,
+    shares: boolean,
+  ): { verdict: PlanVerdict; epoch: number } {
     const known = this.planned[object];
     const version = this.versions[object] as number;
     const last = knowsLast ? (this.world[object] as World[number]).length - 1 : null;
     if (known === undefined) {
-      this.planned[object] = { epoch: 1, build, version, last };
+      this.planned[object] = { epoch: 1, build, version, last, before: undefined };
       this.#closeWhole(object);
       return { verdict: 'process', epoch: 1 };
     }
-    const begun = this.sectionsBegun(object).length > 0;
+    const sections = this.sectionsBegun(object);
+    const begun = sections.length > 0;
     if (known.version !== version) {
       if (begun || this.redrives.some(({ failure }) => isOf(failure, object)))
         return { verdict: 'changed', epoch: known.epoch };
       this.failures = this.failures.filter(({ failure }) => !isOf(failure, object) || isWhole(failure));
-      this.planned[object] = { epoch: known.epoch + 1, build, version, last };
+      this.planned[object] = { epoch: known.epoch + 1, build, version, last, before: undefined };
     } else if (!this.isObjectComplete(object)) {
-      if (begun && known.build !== build) return { verdict: 'other-build', epoch: known.epoch };
-      const epoch = known.build === build ? known.epoch : known.epoch + 1;
-      this.planned[object] = { epoch, build, version, last: known.last ?? last };
+      const isShared = sections.some((section) => this.bindingOf({ object, section })?.build !== build);
+      if (isShared && !shares) return { verdict: 'other-build', epoch: known.epoch };
+      const own =
+        known.build === build
+          ? { epoch: known.epoch, before: known.before }
+          : { epoch: known.epoch + 1, before: { build: known.build, epoch: known.epoch } };
+      this.planned[object] = { ...own, build, version, last: known.last ?? last };
     }
     this.#closeWhole(object);
     const { epoch } = this.planned[object] as { epoch: number };
@@ -176,9 +229,9 @@ class Model {
   }
 
   judge(at: Place, version: number, build: string, epoch: number): 'stale' | 'duplicate' | undefined {
-    const known = this.planned[at.object];
-    if (known === undefined || known.version !== version || known.build !== build || known.epoch !== epoch)
-      return 'stale';
+    const binding = this.bindingOf(at);
+    if (binding === undefined || this.planned[at.object]?.version !== version) return 'stale';
+    if (binding.build !== build || binding.epoch !== epoch) return 'stale';
     if (this.isObjectComplete(at.object) || this.isComplete(at.object, at.section)) return 'duplicate';
     return undefined;
   }
@@ -207,6 +260,7 @@ class Model {
     digest: string,
     reach: Reach,
     content: Content,
+    binding: Binding,
   ): ApplyOutcome {
     const before = this.framesOf(at.object, at.section).find(
       (one) => one.partition === partition && one.number === number,
@@ -220,18 +274,24 @@ class Model {
       return 'not-deterministic';
     const last = this.planned[at.object]?.last ?? Infinity;
     if (at.section > last) return 'not-deterministic';
-    this.frames.push({ ...at, partition, number, digest, reach, content });
+    this.frames.push({ ...at, partition, number, digest, reach, content, binding });
     for (const failure of content.failures) this.open(failure);
     return 'applied';
   }
 
-  applyRecord(object: number, digest: string, record: SectionRecord, reach: Reach): ApplyOutcome {
+  applyRecord(
+    object: number,
+    digest: string,
+    record: SectionRecord,
+    reach: Reach,
+    binding: Binding,
+  ): ApplyOutcome {
     const before = this.records.find((one) => one.object === object && one.record.section === record.section);
     if (before?.digest === digest) return 'duplicate';
     const disagrees = this.judgeReach({ object, section: record.section }, reach);
     if (disagrees !== undefined) return disagrees;
     if (before !== undefined) return 'not-deterministic';
-    const known = this.planned[object] as { last: number | null };
+    const known = this.planned[object] as PlannedBinding;
     const uncounted = this.framesOf(object, record.section).filter(
       ({ partition, number }) => !record.frames.some(([p, count]) => p === partition && number < count),
     );
@@ -241,7 +301,7 @@ class Model {
       if (this.sectionsBegun(object).some((section) => section > record.section)) return 'not-deterministic';
       known.last = record.section;
     }
-    this.records.push({ object, digest, record, reach });
+    this.records.push({ object, digest, record, reach, binding });
     return 'applied';
   }
 
@@ -465,6 +525,7 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
       object: fc.nat(1),
       build: fc.constantFrom(0, 0, 0, 1),
       knowsLast: fc.boolean(),
+      keepsBuilds: fc.boolean(),
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('change' as const), object: fc.nat(1) }) },
@@ -475,12 +536,15 @@ const arbitraryStep: fc.Arbitrary<Step> = fc.oneof(
       at: fc.record(places),
       partition: fc.nat(2),
       number: fc.nat(2),
-      from: fc.constantFrom(
-        'bound' as const,
-        'bound' as const,
-        'bound' as const,
-        'other-build' as const,
-        'old-epoch' as const,
+      from: fc.constantFrom<Sender>(
+        'bound',
+        'bound',
+        'bound',
+        'bound',
+        'planned',
+        'overtaken',
+        'nobody',
+        'old-epoch',
       ),
       digest: fc.constantFrom('same' as const, 'same' as const, 'same' as const, 'other' as const),
       verdicts: arbitraryVerdicts,
@@ -604,7 +668,7 @@ class History {
     const model = this.#model;
     switch (step.do) {
       case 'plan':
-        return this.#plan(step.object, BUILDS[step.build] as string, step.knowsLast);
+        return this.#plan(step.object, BUILDS[step.build] as string, step.knowsLast, step.keepsBuilds);
       case 'change':
         model.versions[step.object] = (model.versions[step.object] as number) + 1;
         return;
@@ -701,15 +765,17 @@ class History {
     return { groups: states, flags: [], failures, applied: sum(Object.values(groups)) };
   }
 
-  async #plan(object: number, build: string, knowsLast: boolean): Promise<void> {
+  async #plan(object: number, build: string, knowsLast: boolean, keepsBuilds: boolean): Promise<void> {
     const model = this.#model;
-    const expected = model.plan(object, build, knowsLast);
+    const canShare = this.store.capabilities.sharedObjects !== false;
+    const expected = model.plan(object, build, knowsLast, keepsBuilds && canShare);
     const lastSection = knowsLast ? (model.world[object] as World[number]).length - 1 : null;
-    const request = { run: 'run', generation: GENERATION, build };
+    const request = { run: 'run', generation: GENERATION, build, keepsBuilds };
     const [plan] = await this.store.plan(request, [{ object: model.object(object), lastSection }], signal);
     expect(plan).toMatchObject(expected);
     const complete = model.isObjectComplete(object) ? [] : model.completeSections(object);
     expect(plan?.complete).toEqual(complete.map((section) => ({ section, next: 10 * section + 10 })));
+    expect(plan?.held).toEqual(expected.verdict === 'process' ? model.held(object) : []);
     expect(plan?.lastSection).toBe(model.planned[object]?.last);
   }
 
@@ -717,22 +783,20 @@ class History {
     at: Place,
     partition: number,
     number: number,
-    from: 'bound' | 'other-build' | 'old-epoch',
+    from: Sender,
     kind: 'same' | 'other',
     verdicts: Verdicts,
   ): Promise<void> {
     const model = this.#model;
     const reach = reachOf(at, 100 * partition + 10 * number, verdicts);
     const digest = digestOf(kind, reach);
-    const bound = model.planned[at.object] ?? { build: 'A', epoch: 1 };
     const version = model.versions[at.object] as number;
     const object = model.object(at.object);
-    const build = from === 'other-build' ? `not ${bound.build}` : bound.build;
-    const epoch = from === 'old-epoch' ? bound.epoch - 1 : bound.epoch;
+    const { build, epoch } = this.#binding(at, from);
     const content = contentOf(object, at, partition, number);
     const expected =
       model.judge(at, version, build, epoch) ??
-      model.applyFrame(at, partition, number, digest, reach, content);
+      model.applyFrame(at, partition, number, digest, reach, content, { build, epoch });
     // Without transactions one that must not count because of a verdict is found when it is read; the contract looks at that by itself.
     const isJudgedLater = reach.killed.length === 0 && hasVerdicts(model.reachesOf(at));
     if (!this.#isExactlyOnce && isJudgedLater && expected !== 'applied') return;
@@ -755,16 +819,34 @@ class History {
     expect(await this.store.applyFrame(ref, this.#effects(content), signal)).toBe(expected);
   }
 
+  #binding(at: Place, from: Sender): Binding {
+    const planned = this.#model.planned[at.object];
+    const bound = this.#model.bindingOf(at) ?? { build: 'A', epoch: 1 };
+    switch (from) {
+      case 'bound':
+        return bound;
+      case 'planned':
+        return planned ?? bound;
+      case 'overtaken':
+        return planned?.before ?? bound;
+      case 'nobody':
+        return { ...bound, build: `not ${bound.build}` };
+      case 'old-epoch':
+        return { ...bound, epoch: bound.epoch - 1 };
+    }
+  }
+
   async #record(at: Place, variant: RecordVariant, verdicts: Verdicts): Promise<void> {
     const model = this.#model;
     if (model.world[at.object]?.[at.section] === undefined) return;
     const { record, digest: kind } = varied(recordOf(model, at), variant);
     const reach = reachOf(at, null, verdicts);
     const digest = digestOf(kind, reach);
-    const { build, epoch } = model.planned[at.object] ?? { build: 'A', epoch: 1 };
+    const { build, epoch } = this.#binding(at, 'bound');
     const version = model.versions[at.object] as number;
     const expected =
-      model.judge(at, version, build, epoch) ?? model.applyRecord(at.object, digest, record, reach);
+      model.judge(at, version, build, epoch) ??
+      model.applyRecord(at.object, digest, record, reach, { build, epoch });
     if (expected === 'applied' && variant !== 'true') model.misled = true;
     const ref = {
       generation: GENERATION,

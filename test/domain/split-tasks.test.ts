@@ -1,41 +1,92 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { splitTasks } from '../../src/application/dispatch/split-tasks.ts';
+import {
+  splitTasks,
+  wholeTasks,
+  type SectionsToDo,
+  type TaskRange,
+} from '../../src/application/dispatch/split-tasks.ts';
+
+const own = { build: 'new', epoch: 3 };
+const holders = [own, { build: 'old', epoch: 1 }, { build: 'new', epoch: 1 }, { build: 'older', epoch: 2 }];
+
+/** For each section of an object: that it is complete, or who has it. */
+const sections = fc.array(
+  fc.oneof(fc.constant('complete' as const), fc.constantFrom(...holders), fc.constant(own), fc.constant(own)),
+  { minLength: 1, maxLength: 40 },
+);
+type Sections = typeof sections extends fc.Arbitrary<infer T> ? T : never;
+
+function toDo(all: Sections): SectionsToDo {
+  const complete: { section: number; next: number }[] = [];
+  const held: { section: number; build: string; epoch: number }[] = [];
+  for (const [section, state] of all.entries()) {
+    if (state === 'complete') complete.push({ section, next: section * 100 + 107 });
+    else if (state !== own) held.push({ section, ...state });
+  }
+  return { complete, held, own };
+}
+
+/** Sections that a task sends, by whom. */
+function sent({ build, epoch, sections: { from, to }, done }: TaskRange, last: number) {
+  return Array.from({ length: (to ?? last) - from + 1 }, (_, at) => from + at)
+    .filter((section) => !done.includes(section))
+    .map((section) => ({ section, build, epoch }));
+}
+
+function expected(all: Sections) {
+  return [...all.entries()].flatMap(([section, state]) =>
+    state === 'complete' ? [] : [{ section, ...state }],
+  );
+}
 
 describe('tasks of an object', () => {
-  it('hold every section that is not complete, once, in runs that are no longer than asked', () => {
+  it('hold every section that is not complete, once, by whoever has it, in runs that are no longer than asked', () => {
     fc.assert(
-      fc.property(
-        fc.nat(40),
-        fc.uniqueArray(fc.nat(40)),
-        fc.integer({ min: 1, max: 9 }),
-        (lastSection, done, sectionsPerTask) => {
-          const complete = done
-            .filter((section) => section <= lastSection)
-            .sort((a, b) => a - b)
-            .map((section) => ({ section, next: section * 100 + 107 }));
-          const ranges = splitTasks(lastSection, complete, sectionsPerTask);
-          const sections = ranges.flatMap(({ sections: { from, to } }) =>
-            Array.from({ length: (to as number) - from + 1 }, (_, at) => from + at),
-          );
-          const isDone = new Set(complete.map(({ section }) => section));
-          expect(sections).toEqual(
-            Array.from({ length: lastSection + 1 }, (_, section) => section).filter(
-              (section) => !isDone.has(section),
-            ),
-          );
-          for (const [index, range] of ranges.entries()) {
-            const { from, to } = range.sections as { from: number; to: number };
-            expect(to - from + 1).toBeLessThanOrEqual(sectionsPerTask);
-            expect(range.done).toEqual([]);
-            // Reading begins where the section before it said, or has to be found.
-            expect(range.start).toBe(from === 0 ? 0 : isDone.has(from - 1) ? (from - 1) * 100 + 107 : null);
-            // No task is cut short while the next section would fit.
-            const next = ranges[index + 1]?.sections.from;
-            if (to - from + 1 < sectionsPerTask) expect(next).not.toBe(to + 1);
-          }
-        },
-      ),
+      fc.property(sections, fc.integer({ min: 1, max: 9 }), (all, sectionsPerTask) => {
+        const ranges = splitTasks(toDo(all), all.length - 1, sectionsPerTask);
+        expect(ranges.flatMap((range) => sent(range, all.length - 1))).toEqual(expected(all));
+        for (const [index, { build, epoch, sections: range, start, done }] of ranges.entries()) {
+          const { from, to } = range as { from: number; to: number };
+          expect(to - from + 1).toBeLessThanOrEqual(sectionsPerTask);
+          expect(done).toEqual([]);
+          // Reading begins where the section before it said, or has to be found.
+          const isKnown = all[from - 1] === 'complete';
+          expect(start).toBe(from === 0 ? 0 : isKnown ? (from - 1) * 100 + 107 : null);
+          // No task is cut short while the next section would fit.
+          const next = ranges[index + 1];
+          if (to - from + 1 < sectionsPerTask && next?.build === build && next.epoch === epoch)
+            expect(next.sections.from).not.toBe(to + 1);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('that is not divided are one for each who has sections of it, and each sends its own alone', () => {
+    fc.assert(
+      fc.property(sections, fc.boolean(), (all, knowsLast) => {
+        const last = all.length - 1;
+        const ranges = wholeTasks(toDo(all), knowsLast ? last : null);
+        const found = ranges.flatMap((range) => sent(range, last));
+        expect(found.sort((a, b) => a.section - b.section)).toEqual(expected(all));
+        expect(new Set(ranges.map(({ build, epoch }) => `${build} ${epoch}`)).size).toBe(ranges.length);
+        for (const { build, epoch, sections: range, start } of ranges) {
+          expect([range.from, start]).toEqual([0, 0]);
+          const isOwn = build === own.build && epoch === own.epoch;
+          // Sections that nobody knows of yet are this build's.
+          if (isOwn) expect(range.to).toBe(knowsLast ? last : null);
+          // What comes after the last of them is not read.
+          else
+            expect(
+              all.findLastIndex(
+                (state) => state !== 'complete' && state.build === build && state.epoch === epoch,
+              ),
+            ).toBe(range.to);
+        }
+        if (!knowsLast)
+          expect(ranges.some(({ build, epoch }) => build === own.build && epoch === own.epoch)).toBe(true);
+      }),
       { numRuns: 500 },
     );
   });

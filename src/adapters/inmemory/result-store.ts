@@ -12,7 +12,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { Failure } from '../../domain/failure.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { ObjectName } from '../../domain/lake-object.ts';
-import { decidePlan } from '../../domain/planning.ts';
+import { decidePlan, type BegunSection } from '../../domain/planning.ts';
 import type {
   ApplyOutcome,
   Counts,
@@ -137,28 +137,28 @@ export class InMemoryResultStore implements ResultStore {
   #planObject(data: GenerationData, request: PlanRequest, planned: PlannedObject): ObjectPlan {
     const { object } = planned;
     const known = data.objects.get(objectId(object));
-    const { verdict, epoch } = decidePlan(
+    const decision = decidePlan(
       known === undefined || known.epoch === 0
         ? undefined
         : {
             ...known,
-            begunBy: [...known.sections.values()].map(({ build }) => build),
+            sections: begunSections(known),
             settled: known.counts.closedRowFailures + known.counts.closedMessageFailures > 0,
           },
       object,
-      request.build,
+      request,
     );
+    const { verdict, epoch } = decision;
     if (known !== undefined && (verdict === 'other-build' || verdict === 'changed')) {
       known.runs.add(request.run);
-      return { object, verdict, epoch, lastSection: known.lastSection, complete: completeSections(known) };
+      return { object, ...decision, lastSection: known.lastSection };
     }
 
     const kept = known ?? newObject(object);
     data.objects.set(objectId(object), kept);
     kept.runs.add(request.run);
     this.#closeObjectFailures(data, kept, request.run);
-    if (verdict === 'complete')
-      return { object, verdict, epoch, lastSection: kept.lastSection, complete: [] };
+    if (verdict === 'complete') return { object, ...decision, lastSection: kept.lastSection };
 
     if (kept.object.version === object.version) {
       kept.lastSection ??= planned.lastSection;
@@ -177,13 +177,8 @@ export class InMemoryResultStore implements ResultStore {
     // Sections may be waiting for nothing but to be told which is the last.
     completeObjectIfDone(kept);
     const { lastSection, complete } = kept;
-    return {
-      object,
-      verdict: complete ? 'complete' : 'process',
-      epoch,
-      lastSection,
-      complete: completeSections(kept),
-    };
+    const plan = { object, ...decision, lastSection };
+    return complete ? { ...plan, verdict: 'complete', complete: [] } : plan;
   }
 
   #closeObjectFailures(data: GenerationData, object: ObjectData, run: string): void {
@@ -545,10 +540,12 @@ function completeObjectIfDone(object: ObjectData): void {
   object.complete = true;
 }
 
-function completeSections(object: ObjectData): ObjectPlan['complete'] {
-  return [...object.sections]
-    .filter(([, { complete }]) => complete)
-    .map(([section, { record }]) => ({ section, next: (record as { record: { next: number } }).record.next }))
+function begunSections({ sections }: ObjectData): readonly BegunSection[] {
+  return [...sections]
+    .map(([section, { build, epoch, complete, record }]) => {
+      const next = record?.record.next ?? null;
+      return { section, build, epoch, complete, next };
+    })
     .sort((a, b) => a.section - b.section);
 }
 

@@ -1,6 +1,6 @@
 import { isObjectComplete } from '../../domain/applying.ts';
 import type { LakeObject } from '../../domain/lake-object.ts';
-import { decidePlan, type KnownObject, type PlanDecision } from '../../domain/planning.ts';
+import { decidePlan, type BegunSection, type KnownObject, type PlanDecision } from '../../domain/planning.ts';
 import type { ObjectPlan, PlannedObject, PlanRequest } from '../../domain/ports/result-store.ts';
 import { completeObjects } from './completion.ts';
 import { addOpen, failureColumns, ownerOf, weightOf, type KnownFailure } from './failures.ts';
@@ -49,12 +49,8 @@ interface ObjectRow extends LakeObject {
   readonly settled: number;
 }
 
-interface SectionRow {
+interface SectionRow extends BegunSection {
   readonly objectId: number;
-  readonly section: number;
-  readonly build: string;
-  readonly complete: boolean;
-  readonly next: number | null;
 }
 
 /** What is decided of an object that was known before. */
@@ -91,7 +87,7 @@ async function planWave(
   const decisions = new Map<string, Decision>();
   for (const planned of known) {
     const row = rows.get(nameOf(planned.object)) as ObjectRow;
-    decisions.set(nameOf(planned.object), decide(row, sections.get(row.id) ?? [], planned, request.build));
+    decisions.set(nameOf(planned.object), decide(row, sections.get(row.id) ?? [], planned, request));
   }
   await addToRun(
     transaction,
@@ -111,22 +107,10 @@ async function planWave(
 
   return objects.map(({ object, lastSection }) => {
     const decision = decisions.get(nameOf(object));
-    if (decision === undefined) return { object, verdict: 'process', epoch: 1, lastSection, complete: [] };
-    const { row, verdict, epoch, refused } = decision;
-    const isComplete = verdict === 'complete' || completed.has(row.id);
-    const complete =
-      isComplete && !refused
-        ? []
-        : (sections.get(row.id) ?? [])
-            .filter((section) => section.complete)
-            .map(({ section, next }) => ({ section, next: next as number }));
-    return {
-      object,
-      verdict: isComplete ? 'complete' : verdict,
-      epoch,
-      lastSection: decision.lastSection,
-      complete,
-    };
+    if (decision === undefined) return { object, ...decidePlan(undefined, object, request), lastSection };
+    const { verdict, epoch, complete, held } = decision;
+    const plan = { object, verdict, epoch, lastSection: decision.lastSection, complete, held };
+    return completed.has(decision.row.id) ? { ...plan, verdict: 'complete', complete: [] } : plan;
   });
 }
 
@@ -134,17 +118,18 @@ function decide(
   row: ObjectRow,
   sections: readonly SectionRow[],
   { object, lastSection: plannedLast }: PlannedObject,
-  build: string,
+  request: PlanRequest,
 ): Decision {
   const known: KnownObject = {
     object: { ...object, version: row.version },
     build: row.build,
     epoch: row.epoch,
     complete: row.complete,
-    begunBy: [...new Set(sections.map((section) => section.build))],
+    sections,
     settled: row.settled > 0,
   };
-  const { verdict, epoch } = decidePlan(row.epoch === 0 ? undefined : known, object, build);
+  const decision = decidePlan(row.epoch === 0 ? undefined : known, object, request);
+  const { verdict } = decision;
   const refused = verdict === 'other-build' || verdict === 'changed';
   const sameVersion = row.version === object.version.toWellFormed();
   const lastSection = refused
@@ -152,17 +137,17 @@ function decide(
     : sameVersion
       ? (row.lastSection ?? plannedLast)
       : plannedLast;
-  return { row, object, verdict, epoch, lastSection, refused, renewed: !refused && !sameVersion };
+  return { ...decision, row, object, lastSection, refused, renewed: !refused && !sameVersion };
 }
 
 /** @returns ids of those that were not known, by name */
 async function insertObjects(
   transaction: Transaction,
   generationId: number,
-  { build }: PlanRequest,
+  request: PlanRequest,
   objects: readonly PlannedObject[],
 ): Promise<Map<string, number>> {
-  const { epoch } = decidePlan(undefined, { bucket: '', key: '', version: '', size: 0 }, build);
+  const { epoch } = decidePlan(undefined, { bucket: '', key: '', version: '', size: 0 }, request);
   const made = await transaction.all<{ id: number; bucket: string; key: string }>(
     `INSERT INTO objects (generation_id, bucket, key, version, size, epoch, build, last_section)
      SELECT $1, bucket, key, version, size, $2, $3, last_section
@@ -170,7 +155,7 @@ async function insertObjects(
      ORDER BY bucket COLLATE "C", key COLLATE "C" ON CONFLICT DO NOTHING RETURNING id, bucket, key`,
     generationId,
     epoch,
-    build,
+    request.build,
     ...namesOf(objects),
     objects.map(({ object }) => object.version),
     objects.map(({ object }) => object.size),
@@ -234,7 +219,7 @@ async function lockObjects(
 async function readSections(transaction: Transaction, objectIds: readonly number[]): Promise<SectionRow[]> {
   if (objectIds.length === 0) return [];
   return transaction.all(
-    `SELECT object_id AS "objectId", section, build, complete, next FROM sections
+    `SELECT object_id AS "objectId", section, build, epoch, complete, next FROM sections
      WHERE object_id = ANY($1::bigint[]) ORDER BY object_id, section`,
     objectIds,
   );

@@ -33,6 +33,8 @@ export interface PlanCounts {
   objects: number;
   /** Of these, complete already. */
   completeObjects: number;
+  /** Of these, shared with other builds: what those began, they finish. */
+  sharedObjects: number;
   /** Of these, could not be opened here; each is an open failure. */
   failedObjects: number;
   tasks: number;
@@ -43,7 +45,15 @@ export interface PlanCounts {
 }
 
 export function nothingPlanned(): PlanCounts {
-  return { objects: 0, completeObjects: 0, failedObjects: 0, tasks: 0, bytes: 0, bytesToRead: 0 };
+  return {
+    objects: 0,
+    completeObjects: 0,
+    sharedObjects: 0,
+    failedObjects: 0,
+    tasks: 0,
+    bytes: 0,
+    bytesToRead: 0,
+  };
 }
 
 export interface DispatchSummary extends PlanCounts {

@@ -14,7 +14,7 @@ import type { Where } from '../../domain/where.ts';
 import { failureOfObject } from '../failures/describe-failure.ts';
 import { openObject, type OpenedObject } from '../reading/open-object.ts';
 import type { PlanCounts, RefusedObject } from './dispatch-summary.ts';
-import { splitTasks, type TaskRange } from './split-tasks.ts';
+import { splitTasks, wholeTasks, type SectionsToDo, type TaskRange } from './split-tasks.ts';
 
 export interface DispatchPorts {
   readonly source: ObjectSource;
@@ -33,6 +33,8 @@ export interface DispatchContext {
   readonly build: string;
   /** The run's own predicate, beside the pipeline's: JSON data, because it travels in the tasks. */
   readonly where: Where | undefined;
+  /** Whether whoever transforms and analyzes has the code of other builds, too: see `PlanRequest`. Default false. */
+  readonly keepsBuilds?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -91,7 +93,8 @@ export class ObjectDispatcher {
     context: DispatchContext,
     ports: DispatchPorts,
   ) {
-    this.#plan = { run, generation: context.generation.id, build: context.build };
+    const { generation, build, keepsBuilds = false } = context;
+    this.#plan = { run, generation: generation.id, build, keepsBuilds };
     this.#where = context.where ?? null;
     this.#sectionsPerTask = sectionsPerTask ?? DEFAULT_SECTIONS_PER_TASK;
     this.#context = context;
@@ -141,15 +144,18 @@ export class ObjectDispatcher {
   }
 
   async #dispatchStep({ plans, unopened, toOpen }: Step): Promise<void> {
-    for (const { object, verdict } of plans) {
+    for (const { object, verdict, held } of plans) {
       this.#counts.objects++;
       this.#counts.bytes += object.size;
       if (verdict === 'complete') this.#counts.completeObjects++;
       else if (verdict !== 'process')
         this.#refuse({ object, code: verdict === 'changed' ? 'E_OBJECT_CHANGED' : 'E_OTHER_BUILD' });
+      else if (held.some(({ build }) => build !== this.#plan.build)) this.#counts.sharedObjects++;
     }
     for (const { object } of unopened) this.#counts.bytesToRead += object.size;
-    await this.#send(unopened.flatMap((plan) => this.#tasksOf(plan, wholeOf(plan))));
+    await this.#send(
+      unopened.flatMap((plan) => this.#tasksOf(plan, wholeTasks(this.#toDo(plan), plan.lastSection))),
+    );
     await this.#dispatchOpened(toOpen);
   }
 
@@ -173,8 +179,8 @@ export class ObjectDispatcher {
       this.#counts.bytesToRead += plan.object.size;
       const ranges =
         layout.splittable && layout.lastSection !== null
-          ? splitTasks(layout.lastSection, plan.complete, this.#sectionsPerTask)
-          : wholeOf(plan);
+          ? splitTasks(this.#toDo(plan), layout.lastSection, this.#sectionsPerTask)
+          : wholeTasks(this.#toDo(plan), plan.lastSection);
       const unknown = ranges.filter(({ start }) => start === null);
       tasks.push(
         ...this.#tasksOf(
@@ -213,15 +219,14 @@ export class ObjectDispatcher {
     }
   }
 
-  #tasksOf({ epoch, object }: ObjectPlan, ranges: readonly TaskRange[]): Task[] {
-    return ranges.map((range) => ({
-      id: this.#ports.random.id(),
-      ...this.#plan,
-      epoch,
-      where: this.#where,
-      object,
-      ...range,
-    }));
+  #toDo({ complete, held, epoch }: ObjectPlan): SectionsToDo {
+    return { complete, held, own: { build: this.#plan.build, epoch } };
+  }
+
+  #tasksOf({ object }: ObjectPlan, ranges: readonly TaskRange[]): Task[] {
+    const { run, generation } = this.#plan;
+    const where = this.#where;
+    return ranges.map((range) => ({ id: this.#ports.random.id(), run, generation, where, object, ...range }));
   }
 
   async #send(tasks: readonly Task[]): Promise<void> {
@@ -262,12 +267,6 @@ export class ObjectDispatcher {
     await this.#ports.store.openFailures(generation.id, run, [failure], at, signal);
     this.#ports.metrics.add('failuresOpened', 1);
   }
-}
-
-/** What is not divided is one task, from its start; complete sections are read past. */
-function wholeOf({ lastSection, complete }: ObjectPlan): TaskRange[] {
-  const done = complete.map(({ section }) => section);
-  return [{ sections: { from: 0, to: lastSection }, start: 0, done }];
 }
 
 /** All of them, also where one fails: nothing is under way any more when it does. */

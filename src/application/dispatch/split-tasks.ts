@@ -1,22 +1,28 @@
-import type { SectionRange } from '../../domain/section.ts';
+import type { HeldSection, ObjectPlan } from '../../domain/ports/result-store.ts';
+import type { Task } from '../../domain/section.ts';
 
-export interface TaskRange {
-  readonly sections: SectionRange;
-  /** Where the first section's first record starts, if a section before it told. */
-  readonly start: number | null;
-  readonly done: readonly number[];
+/** What a task has of its sections: the rest is the object's and the run's. */
+export type TaskRange = Pick<Task, 'build' | 'epoch' | 'sections' | 'start' | 'done'>;
+
+type Binding = Pick<HeldSection, 'build' | 'epoch'>;
+
+/** Sections of an object that are not to do, and those that are somebody else's; all others are `own`. */
+export interface SectionsToDo extends Pick<ObjectPlan, 'complete' | 'held'> {
+  readonly own: Binding;
 }
 
 /**
- * The sections of a splittable object that are still to do, in runs of consecutive ones, none longer than
+ * The sections of a splittable object that are still to do, in runs of consecutive ones that the same build and epoch bind, none longer than
  * `sectionsPerTask`. Which sections make a task changes no result: a task is an order, not an identity.
  */
 export function splitTasks(
+  { complete, held, own }: SectionsToDo,
   lastSection: number,
-  complete: readonly { readonly section: number; readonly next: number }[],
   sectionsPerTask: number,
 ): readonly TaskRange[] {
   const nextOf = new Map(complete.map(({ section, next }) => [section, next]));
+  const holderOf = new Map(held.map((one) => [one.section, one]));
+  const bindingOf = (section: number): Binding => holderOf.get(section) ?? own;
   const ranges: TaskRange[] = [];
   let section = 0;
   while (section <= lastSection) {
@@ -24,11 +30,39 @@ export function splitTasks(
       section++;
       continue;
     }
+    const { build, epoch } = bindingOf(section);
+    const goesOn = (next: number) =>
+      next <= lastSection && !nextOf.has(next) && isSame(bindingOf(next), { build, epoch });
     let to = section;
-    while (to < lastSection && to - section + 1 < sectionsPerTask && !nextOf.has(to + 1)) to++;
+    while (to - section + 1 < sectionsPerTask && goesOn(to + 1)) to++;
     const start = section === 0 ? 0 : (nextOf.get(section - 1) ?? null);
-    ranges.push({ sections: { from: section, to }, start, done: [] });
+    ranges.push({ build, epoch, sections: { from: section, to }, start, done: [] });
     section = to + 1;
   }
   return ranges;
+}
+
+/** What is not divided is one task for each that has sections of it, from its start; what is complete or another one's is read past. */
+export function wholeTasks(
+  { complete, held, own }: SectionsToDo,
+  lastSection: number | null,
+): readonly TaskRange[] {
+  const ranges: TaskRange[] = [];
+  const notOwn = [...complete, ...held].map(({ section }) => section).sort((a, b) => a - b);
+  if (lastSection === null || notOwn.length <= lastSection)
+    ranges.push({ ...own, sections: { from: 0, to: lastSection }, start: 0, done: notOwn });
+  const byHolder = Map.groupBy(held, ({ build, epoch }) => `${epoch} ${build}`);
+  for (const sections of byHolder.values()) {
+    const { build, epoch, section: to } = sections.at(-1) as HeldSection;
+    const theirs = new Set(sections.map(({ section }) => section));
+    const done = Array.from({ length: to }, (_, section) => section).filter(
+      (section) => !theirs.has(section),
+    );
+    ranges.push({ build, epoch, sections: { from: 0, to }, start: 0, done });
+  }
+  return ranges;
+}
+
+function isSame(one: Binding, other: Binding): boolean {
+  return one.build === other.build && one.epoch === other.epoch;
 }

@@ -24,7 +24,7 @@ export interface TakeOverRequest {
 }
 
 export interface TakeOverSummary extends PlanCounts {
-  /** Not complete, and left to whoever began them. */
+  /** Not complete, and left as a whole to whoever began them. */
   begunObjects: number;
   /** Not in the lake any more: left to the tasks that are queued for them, which say so. */
   goneObjects: number;
@@ -33,17 +33,21 @@ export interface TakeOverSummary extends PlanCounts {
 }
 
 /**
- * Plans anew, under this build, what is planned in a generation and not begun, and queues its tasks: a deployment's way to give a new build
- * what the old one had not come to.
+ * Plans anew, under this build, what is planned in a generation and not complete, and queues its tasks: a deployment's way to give a new build
+ * what the old one had not come to, section by section.
  *
- *     old build:   plan, epoch 1 ── tasks ── frames of epoch 1 ─────────────▶ stale, dropped
- *     this build:             plan, epoch 2 ── tasks ── frames of epoch 2 ──▶ applied
+ *                                        sections 0 and 1 are begun, 2 and 3 are not
+ *     old build:   plan, epoch 1 ── tasks ── frames of epoch 1 ─────────────▶ of 0 and 1: applied   of 2 and 3: stale, dropped
+ *     this build:             plan, epoch 2 ── tasks ── frames of epoch 2 ──▶ of 2 and 3: applied
  *
  * Nobody is asked to let go: whose plan is the last one, that one's tasks count, and each queues its own after it has planned. Frames of the old build
- * that are applied first make the object begun, and it is left to the tasks and the bundle of the old build as a whole.
+ * that are applied first make their section begun, and it is left to the old build's bundle. It gets a task of that build again: whether the one that
+ * it had is still there, nobody knows.
  *
  * What this build planned itself is planned again, under the same epoch: its tasks may never have been queued, because an earlier call was
  * killed in between. Tasks that are there twice do no harm.
+ *
+ * In a store whose objects cannot be shared (`sharedObjects`), and where no builds are kept, what is begun is left as a whole.
  *
  * @param report called after every step
  */
@@ -53,8 +57,9 @@ export async function takeOver(
   ports: DispatchPorts,
   report: () => void = () => undefined,
 ): Promise<TakeOverSummary> {
-  const { generation, signal } = context;
+  const { generation, signal, keepsBuilds = false } = context;
   const { after } = request;
+  const canShare = keepsBuilds && ports.store.capabilities.sharedObjects !== false;
   const summary: TakeOverSummary = { ...nothingPlanned(), begunObjects: 0, goneObjects: 0, rest: null };
   const refuse = () => void summary.begunObjects++;
   const dispatcher = new ObjectDispatcher({ ...request, counts: summary, refuse }, context, ports);
@@ -85,7 +90,7 @@ export async function takeOver(
     }
     last = progress.object;
     if (progress.complete) continue;
-    if (isBegun(progress)) {
+    if (isBegun(progress) && (!canShare || progress.lastSection === 0)) {
       summary.begunObjects++;
       continue;
     }
@@ -102,7 +107,7 @@ function nameOf({ bucket, key }: ObjectName): ObjectName {
   return { bucket, key };
 }
 
-/** Spares a plan that would only be refused: most of what is under way when a deployment comes. A plan decides in any case. */
+/** Spares a plan that would give this build nothing: most of what is under way when a deployment comes. A plan decides in any case. */
 function isBegun({ frames, sectionsComplete }: ObjectProgress): boolean {
   return frames > 0 || sectionsComplete > 0;
 }

@@ -150,6 +150,10 @@ export interface ResultStoreCapabilities {
    * order. Default `true`.
    */
   readonly exactlyOnce?: boolean;
+  /**
+   * `false`: an object belongs to one build as a whole. What another build began is refused also where that build is kept. Default `true`.
+   */
+  readonly sharedObjects?: boolean;
 }
 
 /** Merges two states of a group; commutative and associative to the byte. */
@@ -170,6 +174,11 @@ export interface PlanRequest {
   readonly run: string;
   readonly generation: string;
   readonly build: string;
+  /**
+   * Whether the code of other builds is kept: then each finishes the sections that it began, and this one does the others. Default `false`:
+   * an object that another build began is refused.
+   */
+  readonly keepsBuilds?: boolean;
 }
 
 export interface PlannedObject {
@@ -179,10 +188,10 @@ export interface PlannedObject {
 }
 
 export type PlanVerdict =
-  /** Some sections are to do: `epoch` and `build` bind those of which nothing is applied. */
+  /** Some sections are to do: `epoch` and `build` bind those of which nothing is applied, `held` tells of the others. */
   | 'process'
   | 'complete'
-  /** Begun by another build: `E_OTHER_BUILD`. */
+  /** Begun by another build that does not share it: `E_OTHER_BUILD`. */
   | 'other-build'
   /** Begun under another version of the object: `E_OBJECT_CHANGED`. */
   | 'changed';
@@ -194,6 +203,17 @@ export interface ObjectPlan {
   readonly lastSection: number | null;
   /** Complete sections, ascending, each with where the next one starts. */
   readonly complete: readonly { readonly section: number; readonly next: number }[];
+  /**
+   * Sections, ascending, that are to do and were begun by another build or under an older epoch: frames of them count under these alone. None where
+   * the object is refused.
+   */
+  readonly held: readonly HeldSection[];
+}
+
+export interface HeldSection {
+  readonly section: number;
+  readonly build: string;
+  readonly epoch: number;
 }
 
 export interface SectionFrameRef extends Reach {

@@ -24,6 +24,8 @@ export interface DispatchReply {
   readonly objects: number;
   readonly prunedObjects: number;
   readonly completeObjects: number;
+  /** Of which other builds finish what they began. */
+  readonly sharedObjects: number;
   readonly failedObjects: number;
   /** Left as they are, by code. */
   readonly refused: Readonly<Record<string, number>>;
@@ -139,7 +141,7 @@ async function planOrder(
   );
   const summary = await dispatch(
     { run, locations, objects, isLate: () => isLate(call), ...(after === undefined ? {} : { after }) },
-    { pipeline, generation, build, where, signal },
+    { pipeline, generation, build, where, keepsBuilds: true, signal },
     { ...ports, clock, log, metrics },
     batches.laps(clock),
   );

@@ -9,7 +9,7 @@ import { locationOf } from './order.ts';
 import { ownGenerations, type OwnGeneration } from './own-generations.ts';
 import { beginRun } from './runs.ts';
 
-/** What another build planned and has not begun is to go over to this one: a deployment's order, or what is left of it. */
+/** Sections that another build planned and has not begun are to go over to this one: a deployment's order, or what is left of it. */
 export interface TakeOverOrder {
   /** The generation that it goes on with; `undefined`: the first one. */
   readonly generation: string | undefined;
@@ -83,7 +83,7 @@ async function takeOverGeneration(
     await beginRun({ id: run, generation: generation.id, build, report: null }, { store, clock }, signal);
   };
   const request = { run, isLate: () => isLate(call), begin, ...(after === undefined ? {} : { after }) };
-  const context = { pipeline, generation, build, where, signal };
+  const context = { pipeline, generation, build, where, keepsBuilds: true, signal };
   const summary = await invocation.step('order', { run }, (log) =>
     takeOver(request, context, { ...ports, clock, log, metrics }, batches.laps(clock)),
   );

@@ -64,7 +64,11 @@ export const useCases: Functions = {
     await ports.store.declare(generation, signal);
     await saveRun(run, generation.id, build, ports, signal);
     const request = { run, locations: [location], sectionsPerTask: SECTIONS_PER_TASK };
-    await dispatch(request, { pipeline, build, generation, where: undefined, signal }, ports);
+    await dispatch(
+      request,
+      { pipeline, build, generation, where: undefined, keepsBuilds: true, signal },
+      ports,
+    );
   },
 
   async transform(task, call) {

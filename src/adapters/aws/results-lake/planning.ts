@@ -1,3 +1,4 @@
+import { isObjectComplete } from '../../../domain/applying.ts';
 import type { ObjectName } from '../../../domain/lake-object.ts';
 import { decidePlan } from '../../../domain/planning.ts';
 import type { ObjectPlan, PlannedObject, PlanRequest } from '../../../domain/ports/result-store.ts';
@@ -28,14 +29,14 @@ export async function planObjects(
   const entries = Map.groupBy(objects.entries(), ([, { object }]) => objectId(object));
   await each([...entries.values()], signal, async (same, stop) => {
     for (const [at, planned] of same)
-      plans[at] = await planObject(state, request.build, planned, runStartedAt, stop);
+      plans[at] = await planObject(state, request, planned, runStartedAt, stop);
   });
   return plans;
 }
 
 async function planObject(
   state: LakeFolder,
-  build: string,
+  { build }: PlanRequest,
   { object, lastSection: toldLast }: PlannedObject,
   runStartedAt: number,
   signal: AbortSignal,
@@ -44,26 +45,28 @@ async function planObject(
   const wasPlanned = known !== undefined && known.epoch > 0;
   const found = wasPlanned ? await findSections(state, known, signal) : undefined;
   const isOther = known !== undefined && known.object.version !== object.version;
-  const { verdict, epoch } = decidePlan(
+  const decision = decidePlan(
     !wasPlanned || found === undefined
       ? undefined
       : {
           ...known,
           complete: found.isComplete,
-          begunBy: found.isBegun ? [known.build] : [],
+          sections: found.sections,
           settled: isOther && (await isSettled(state, object, signal)),
         },
     object,
-    build,
+    // What counts of an object lies under one binding: builds cannot share it.
+    { build, keepsBuilds: false },
   );
-  const { lastSection: knownLast = null, complete = [] } = found ?? {};
+  const { verdict, epoch, complete } = decision;
+  const { lastSection: knownLast = null } = found ?? {};
   if (verdict === 'other-build' || verdict === 'changed')
-    return { object, verdict, epoch, lastSection: knownLast, complete };
+    return { object, ...decision, lastSection: knownLast };
 
   const failing = await closeByPlan(state, known?.failing ?? [], runStartedAt, signal);
   if (verdict === 'complete' && known !== undefined) {
     if (failing.length < known.failing.length) await writePlan(state, { ...known, failing }, signal);
-    return { object, verdict, epoch, lastSection: knownLast, complete: [] };
+    return { object, ...decision, lastSection: knownLast };
   }
   // Nothing of the old version was applied: what failed of its rows means nothing any more.
   if (isOther) await dropOpen(state, failing, signal);
@@ -71,16 +74,10 @@ async function planObject(
   const plan: Plan = { object: { ...object }, epoch, build, lastSection, failing: isOther ? [] : failing };
   if (known === undefined || JSON.stringify(plan) !== JSON.stringify(known))
     await writePlan(state, plan, signal);
-  if (!wasPlanned || isOther) return { object, verdict: 'process', epoch, lastSection, complete: [] };
   // Sections may be waiting for nothing but to be told which is the last.
-  const isComplete = lastSection !== null && complete.length === lastSection + 1;
-  return {
-    object,
-    verdict: isComplete ? 'complete' : 'process',
-    epoch,
-    lastSection,
-    complete: isComplete ? [] : complete,
-  };
+  const isComplete = isObjectComplete(lastSection, complete.length);
+  const planned = { object, ...decision, lastSection };
+  return isComplete ? { ...planned, verdict: 'complete', complete: [] } : planned;
 }
 
 async function isSettled(state: LakeFolder, object: ObjectName, signal: AbortSignal): Promise<boolean> {

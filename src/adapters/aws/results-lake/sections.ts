@@ -9,11 +9,11 @@ import {
   nothingApplied,
   type AppliedOfSection,
 } from '../../../domain/applying.ts';
+import type { BegunSection } from '../../../domain/planning.ts';
 import type {
   ApplyOutcome,
   Effects,
   MergeStates,
-  ObjectPlan,
   RowTotals,
   SectionFrameRef,
   SectionRecordRef,
@@ -180,10 +180,9 @@ export async function applySectionRecord(
 /** What is known of the sections of an object before its frames are read. */
 export interface SectionsFound {
   readonly lastSection: number | null;
-  readonly isBegun: boolean;
   readonly isComplete: boolean;
-  /** None of an object that is complete. */
-  readonly complete: ObjectPlan['complete'];
+  /** Those of which something is applied; none of an object that is complete. */
+  readonly sections: readonly BegunSection[];
 }
 
 export async function findSections(
@@ -193,11 +192,23 @@ export async function findSections(
 ): Promise<SectionsFound> {
   const sections = state.at(sectionsFolder(plan));
   const mark = await readMark(sections, signal);
-  if (mark !== undefined)
-    return { lastSection: mark.lastSection, isBegun: true, isComplete: true, complete: [] };
-  const found = await lookAt(sections, plan, signal);
-  const complete = found.isComplete ? [] : found.complete.map(({ section, next }) => ({ section, next }));
-  return { ...found, isBegun: found.frames.length + found.records.length > 0, complete };
+  if (mark !== undefined) return { lastSection: mark.lastSection, isComplete: true, sections: [] };
+  const { lastSection, isComplete, frames, records, complete } = await lookAt(sections, plan, signal);
+  if (isComplete) return { lastSection, isComplete, sections: [] };
+  const nextOf = new Map(records.map(({ record }) => [record.section, record.next]));
+  const done = new Set(complete.map(({ section }) => section));
+  const numbers = new Set([...frames.map(({ section }) => section), ...nextOf.keys()]);
+  const { build, epoch } = plan;
+  const begun = [...numbers]
+    .sort((a, b) => a - b)
+    .map((section) => ({
+      section,
+      build,
+      epoch,
+      complete: done.has(section),
+      next: nextOf.get(section) ?? null,
+    }));
+  return { lastSection, isComplete, sections: begun };
 }
 
 /** Totals of an object. One that turns out to be complete is kept as one object from then on: its frames are not read again. */

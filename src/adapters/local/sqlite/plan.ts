@@ -1,4 +1,4 @@
-import { decidePlan, type KnownObject } from '../../../domain/planning.ts';
+import { decidePlan, type BegunSection, type KnownObject } from '../../../domain/planning.ts';
 import type { ObjectPlan, PlannedObject, PlanRequest } from '../../../domain/ports/result-store.ts';
 import { completeObjectIfDone } from './completion.ts';
 import type { Connection } from './connection.ts';
@@ -27,12 +27,13 @@ function planObject(
 ): ObjectPlan {
   const row = findObject(connection, generationId, object);
   const known = row === undefined || row.epoch === 0 ? undefined : knownObject(connection, row, object);
-  const { verdict, epoch } = decidePlan(known, object, request.build);
+  const decision = decidePlan(known, object, request);
+  const { verdict, epoch } = decision;
 
   if (verdict === 'other-build' || verdict === 'changed') {
     const { id, lastSection } = row as ObjectRow;
     addToRun(connection, request.run, id);
-    return { object, verdict, epoch, lastSection, complete: completeSections(connection, id) };
+    return { object, ...decision, lastSection };
   }
 
   const sameVersion = row?.version === object.version;
@@ -41,7 +42,7 @@ function planObject(
     row === undefined ? insertObject(connection, generationId, request, object, epoch, lastSection) : row.id;
   addToRun(connection, request.run, id);
   if (row !== undefined) closeObjectFailures(connection, owners, id, startOf(connection, request.run));
-  if (verdict === 'complete') return { object, verdict, epoch, lastSection, complete: [] };
+  if (verdict === 'complete') return { object, ...decision, lastSection };
 
   if (row !== undefined && !sameVersion) dropOldVersion(connection, owners, id);
   if (row !== undefined) {
@@ -56,9 +57,8 @@ function planObject(
     );
   }
   // Sections may be waiting for nothing but to be told which is the last.
-  if (completeObjectIfDone(connection, id))
-    return { object, verdict: 'complete', epoch, lastSection, complete: [] };
-  return { object, verdict, epoch, lastSection, complete: completeSections(connection, id) };
+  const plan = { object, ...decision, lastSection };
+  return completeObjectIfDone(connection, id) ? { ...plan, verdict: 'complete', complete: [] } : plan;
 }
 
 function knownObject(
@@ -66,16 +66,12 @@ function knownObject(
   row: ObjectRow,
   { bucket, key }: PlannedObject['object'],
 ): KnownObject {
-  const builds = connection.all<{ build: string }>(
-    'SELECT DISTINCT build FROM sections WHERE object_id = ?',
-    row.id,
-  );
   return {
     object: { bucket, key, version: row.version, size: row.size },
     build: row.build,
     epoch: row.epoch,
     complete: row.complete === 1,
-    begunBy: builds.map(({ build }) => build),
+    sections: begunSections(connection, row.id),
     settled: row.settled > 0,
   };
 }
@@ -118,11 +114,12 @@ function dropOldVersion(connection: Connection, owners: Owners, id: number): voi
   );
 }
 
-function completeSections(connection: Connection, objectId: number): ObjectPlan['complete'] {
-  return connection.all<{ section: number; next: number }>(
-    'SELECT section, next FROM sections WHERE object_id = ? AND complete = 1 ORDER BY section',
+function begunSections(connection: Connection, objectId: number): readonly BegunSection[] {
+  const rows = connection.all<Omit<BegunSection, 'complete'> & { complete: number }>(
+    'SELECT section, build, epoch, complete, next FROM sections WHERE object_id = ? ORDER BY section',
     objectId,
   );
+  return rows.map((row) => ({ ...row, complete: row.complete === 1 }));
 }
 
 /** When the run started; 0 where it was not saved. */
