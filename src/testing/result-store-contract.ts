@@ -215,7 +215,6 @@ export function resultStoreContract({
     };
     const failures = (query = {}) => all(store.failures(query, signal));
     const isExactlyOnce = () => store.capabilities.exactlyOnce !== false;
-    const canShare = () => store.capabilities.sharedObjects !== false;
     const failureIds = async (query = {}) => (await failures(query)).map(({ failure: { id } }) => id);
 
     describe('generations and runs', () => {
@@ -378,11 +377,6 @@ export function resultStoreContract({
         await apply({ section: 1 }, counts({ a: 1 }));
         await applyRecord({ section: 3, frames: [[0, 1]] });
         const shared = await plan({ build: 'B', run: 'run-2', last: 4, keepsBuilds: true });
-        if (!canShare()) {
-          expect(shared).toMatchObject({ verdict: 'other-build', epoch: 1, held: [] });
-          expect(await apply({ section: 2 }, counts({ a: 1 }))).toBe('applied');
-          return;
-        }
         expect(shared).toEqual({
           object,
           verdict: 'process',
@@ -426,7 +420,6 @@ export function resultStoreContract({
       });
 
       it('tells a build that comes back of what it began under its older epoch, and of what others began since', async () => {
-        if (!canShare()) return;
         await plan({ last: 3 });
         await apply({ section: 0 });
         await plan({ build: 'B', last: 3, keepsBuilds: true });

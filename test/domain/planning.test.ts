@@ -74,12 +74,8 @@ describe('A plan', () => {
   });
 });
 
-/** What happens to one object of some sections: it is planned by a build, or somebody sends frames of one of its sections. */
-type Step =
-  | { readonly do: 'plan'; readonly build: string; readonly keepsBuilds: boolean }
-  | { readonly do: 'send'; readonly section: number; readonly sender: number; readonly ends: boolean };
-
 const SECTIONS = 4;
+/** What happens to one object of some sections: it is planned by a build, or somebody sends something of one of its sections. */
 const step = fc.oneof(
   fc.record({
     do: fc.constant('plan' as const),
@@ -126,7 +122,7 @@ class OneObject {
     const { build, epoch, sections } = this.known;
     const own = sections.find((one) => one.section === section);
     const binding = { version: object.version, build: own?.build ?? build, epoch: own?.epoch ?? epoch };
-    const frame = { object, ...by, digest: `${by.build}`, reach: null, killed: [] };
+    const frame = { object, ...by, digest: by.build, reach: null, killed: [] };
     const applied = { ...nothingApplied, complete: own?.complete ?? false };
     if (judgeFrame(binding, applied, frame) !== 'applied') return;
     const senders = this.counted.get(section) ?? new Set();
@@ -154,7 +150,7 @@ describe('Plans and frames of several builds, in any order', () => {
         const isDone = new Set(complete.map(({ section }) => section));
         for (let section = 0; section < SECTIONS; section++) {
           if (isDone.has(section)) continue;
-          const { build, epoch: bound } = held.find((held) => held.section === section) ?? {
+          const { build, epoch: bound } = held.find((other) => other.section === section) ?? {
             build: 'D',
             epoch,
           };

@@ -65,11 +65,7 @@ export interface ResultsLakeOptions {
  * many of them come to is worked out when it is read. There are no transactions: docs/result-store.md tells what that costs.
  */
 export class ResultsLake implements ResultStore {
-  readonly capabilities: ResultStoreCapabilities = {
-    durable: true,
-    exactlyOnce: false,
-    sharedObjects: false,
-  };
+  readonly capabilities: ResultStoreCapabilities = { durable: true, exactlyOnce: false };
   readonly #folder: LakeFolder;
   readonly #mergeStates: MergeStates;
 

@@ -47,8 +47,6 @@ export interface TakeOverSummary extends PlanCounts {
  * What this build planned itself is planned again, under the same epoch: its tasks may never have been queued, because an earlier call was
  * killed in between. Tasks that are there twice do no harm.
  *
- * In a store whose objects cannot be shared (`sharedObjects`), and where no builds are kept, what is begun is left as a whole.
- *
  * @param report called after every step
  */
 export async function takeOver(
@@ -57,9 +55,8 @@ export async function takeOver(
   ports: DispatchPorts,
   report: () => void = () => undefined,
 ): Promise<TakeOverSummary> {
-  const { generation, signal, keepsBuilds = false } = context;
+  const { generation, signal } = context;
   const { after } = request;
-  const canShare = keepsBuilds && ports.store.capabilities.sharedObjects !== false;
   const summary: TakeOverSummary = { ...nothingPlanned(), begunObjects: 0, goneObjects: 0, rest: null };
   const refuse = () => void summary.begunObjects++;
   const dispatcher = new ObjectDispatcher({ ...request, counts: summary, refuse }, context, ports);
@@ -90,7 +87,7 @@ export async function takeOver(
     }
     last = progress.object;
     if (progress.complete) continue;
-    if (isBegun(progress) && (!canShare || progress.lastSection === 0)) {
+    if (isBegun(progress) && progress.lastSection === 0) {
       summary.begunObjects++;
       continue;
     }

@@ -150,10 +150,6 @@ export interface ResultStoreCapabilities {
    * order. Default `true`.
    */
   readonly exactlyOnce?: boolean;
-  /**
-   * `false`: an object belongs to one build as a whole. What another build began is refused also where that build is kept. Default `true`.
-   */
-  readonly sharedObjects?: boolean;
 }
 
 /** Merges two states of a group; commutative and associative to the byte. */

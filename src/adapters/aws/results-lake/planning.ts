@@ -5,6 +5,7 @@ import type { ObjectPlan, PlannedObject, PlanRequest } from '../../../domain/por
 import { closeByPlan, dropOpen } from './failures.ts';
 import { each, type LakeFolder } from './folder.ts';
 import { objectId, settledMarkName } from './names.ts';
+import { sharedBesides } from './object-sections.ts';
 import { addMembers, type Plan, readPlan, writePlan } from './plans.ts';
 import { findSections } from './sections.ts';
 
@@ -36,7 +37,7 @@ export async function planObjects(
 
 async function planObject(
   state: LakeFolder,
-  { build }: PlanRequest,
+  request: PlanRequest,
   { object, lastSection: toldLast }: PlannedObject,
   runStartedAt: number,
   signal: AbortSignal,
@@ -55,8 +56,7 @@ async function planObject(
           settled: isOther && (await isSettled(state, object, signal)),
         },
     object,
-    // What counts of an object lies under one binding: builds cannot share it.
-    { build, keepsBuilds: false },
+    request,
   );
   const { verdict, epoch, complete } = decision;
   const { lastSection: knownLast = null } = found ?? {};
@@ -71,7 +71,16 @@ async function planObject(
   // Nothing of the old version was applied: what failed of its rows means nothing any more.
   if (isOther) await dropOpen(state, failing, signal);
   const lastSection = isOther ? toldLast : (knownLast ?? toldLast);
-  const plan: Plan = { object: { ...object }, epoch, build, lastSection, failing: isOther ? [] : failing };
+  const { build } = request;
+  const shared = isOther ? [] : sharedBesides({ build, epoch }, found?.sections ?? []);
+  const plan: Plan = {
+    object: { ...object },
+    epoch,
+    build,
+    ...(shared.length === 0 ? {} : { shared }),
+    lastSection,
+    failing: isOther ? [] : failing,
+  };
   if (known === undefined || JSON.stringify(plan) !== JSON.stringify(known))
     await writePlan(state, plan, signal);
   // Sections may be waiting for nothing but to be told which is the last.

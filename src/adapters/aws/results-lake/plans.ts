@@ -2,12 +2,22 @@ import type { LakeObject, ObjectName } from '../../../domain/lake-object.ts';
 import { eachOf, type LakeFolder } from './folder.ts';
 import { digestOf, membersFolder, objectId, planName, plans } from './names.ts';
 
+/** Sections that were begun by another build, or under an older epoch, and count under that. */
+export interface SharedSections {
+  readonly build: string;
+  readonly epoch: number;
+  /** Both ends are in. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+}
+
 /** What is known of an object beside its sections. */
 export interface Plan {
   readonly object: LakeObject;
-  /** 0: known by a failure, never planned. */
+  /** 0: known by a failure, never planned. With the build it binds the sections that are not `shared`. */
   readonly epoch: number;
   readonly build: string;
+  /** Not there: none are. */
+  readonly shared?: readonly SharedSections[];
   /** `null` where only reading to the end tells. */
   readonly lastSection: number | null;
   /** Failures that no frame opened, by id: planning closes or forgets them. */

@@ -24,20 +24,17 @@ import { openWith } from './failures.ts';
 import { each, eachOf, type LakeFolder, together } from './folder.ts';
 import { addGroup, effectLines, storedEffects, type StoredEffects } from './lines.ts';
 import {
-  endOfSection,
   frameName,
   framePlaceOf,
   type FramePlace,
   hasVerdicts,
   recordName,
-  sectionFolder,
   sectionOf,
-  sectionsFolder,
   verdictsPart,
 } from './names.ts';
+import { ObjectSections } from './object-sections.ts';
 import { type Plan, readPlan } from './plans.ts';
 
-const END = 'end.jsonl.gz';
 const COMPLETE = 'complete.jsonl.gz';
 const MERGED = 'merged.jsonl.gz';
 
@@ -72,7 +69,7 @@ export async function applyFrame(
   mergeStates: MergeStates,
   signal: AbortSignal,
 ): Promise<ApplyOutcome> {
-  const bound = await boundBy(state, frame, signal);
+  const bound = await boundBy(state, frame, frame.section, signal);
   if (bound === undefined) return 'stale';
   const { plan, sections, binding } = bound;
   const name = frameName({ ...frame, verdicts: verdictsPart(frame.killed) });
@@ -92,7 +89,7 @@ export async function applyFrame(
   const { run, build, digest, at, reach, killed } = frame;
   const head: FrameHead = { run, build, digest, at, reach, killed, applied: effects.applied };
   const lines = [head, ...effectLines(effects, mergeStates)];
-  await openWith(state, effects.failures, frame, `${sectionsFolder(plan)}${name}`, signal);
+  await openWith(state, effects.failures, frame, sections.pathOf(name), signal);
   if (await sections.create(name, lines, signal)) return 'applied';
   return judgeFrame(binding, await appliedUnder(sections, name, signal), frame);
 }
@@ -108,7 +105,7 @@ function refusal(outcome: ApplyOutcome, isComplete: boolean): ApplyOutcome {
  * it is read. One with verdicts is rare enough to look at the whole section.
  */
 async function findApplied(
-  sections: LakeFolder,
+  sections: ObjectSections,
   frame: SectionFrameRef,
   name: string,
   signal: AbortSignal,
@@ -122,7 +119,7 @@ async function findApplied(
     );
     return { applied, record: record?.record };
   }
-  const names = await sections.names(sectionFolder(section), signal);
+  const names = await sections.namesOf(section, signal);
   const { counting, reach } = await findAgreeing(sections, names, signal);
   const same = counting.find(({ place }) => place?.partition === partition && place.number === number);
   const recorded = counting.find(({ place }) => place === null)?.head as RecordHead | undefined;
@@ -130,7 +127,7 @@ async function findApplied(
 }
 
 async function appliedUnder(
-  sections: LakeFolder,
+  sections: ObjectSections,
   name: string,
   signal: AbortSignal,
 ): Promise<AppliedOfSection> {
@@ -143,17 +140,17 @@ export async function applySectionRecord(
   frame: SectionRecordRef,
   signal: AbortSignal,
 ): Promise<ApplyOutcome> {
-  const bound = await boundBy(state, frame, signal);
+  const bound = await boundBy(state, frame, frame.record.section, signal);
   if (bound === undefined) return 'stale';
   const { plan, sections, binding } = bound;
   const { record, digest, run, reach, killed } = frame;
   const name = recordName(record.section, verdictsPart(killed));
-  const [applied, lastSection, names, beyond] = await together(
+  const [applied, lastSection, names, furthest] = await together(
     signal,
     (stop) => appliedUnder(sections, name, stop),
     (stop) => lastSectionOf(plan, sections, stop),
-    (stop) => sections.names(sectionFolder(record.section), stop),
-    async (stop) => (record.last ? sections.first(stop, endOfSection(record.section)) : undefined),
+    (stop) => sections.namesOf(record.section, stop),
+    async (stop) => (record.last ? sections.oneAfter(record.section, stop) : null),
   );
   const agreeing =
     killed.length > 0 || names.some(hasVerdicts)
@@ -161,14 +158,13 @@ export async function applySectionRecord(
       : { counting: names.map((one) => ({ place: framePlaceOf(one) })), reach: undefined };
   const outcome = judgeFrame(binding, { ...applied, reach: agreeing.reach }, frame);
   if (outcome === 'duplicate') return outcome;
-  const furthest = beyond === undefined ? null : sectionOf(beyond);
   const isExpected =
     isEndAgreed(record, lastSection, furthest) &&
     isRecordOfFrames(record, highestNumbers(agreeing.counting.map(({ place }) => place)));
   if (outcome !== 'applied' || !isExpected)
     return refusal(outcome, await isDone(sections, record.section, lastSection, signal));
 
-  if (record.last && lastSection === null && !(await sections.create(END, [record.section], signal))) {
+  if (record.last && lastSection === null && !(await sections.tellEnd(record.section, signal))) {
     // Somebody else has just told another end.
     if ((await lastSectionOf(plan, sections, signal)) !== record.section) return 'not-deterministic';
   }
@@ -190,7 +186,7 @@ export async function findSections(
   plan: Plan,
   signal: AbortSignal,
 ): Promise<SectionsFound> {
-  const sections = state.at(sectionsFolder(plan));
+  const sections = new ObjectSections(state, plan);
   const mark = await readMark(sections, signal);
   if (mark !== undefined) return { lastSection: mark.lastSection, isComplete: true, sections: [] };
   const { lastSection, isComplete, frames, records, complete } = await lookAt(sections, plan, signal);
@@ -198,13 +194,11 @@ export async function findSections(
   const nextOf = new Map(records.map(({ record }) => [record.section, record.next]));
   const done = new Set(complete.map(({ section }) => section));
   const numbers = new Set([...frames.map(({ section }) => section), ...nextOf.keys()]);
-  const { build, epoch } = plan;
   const begun = [...numbers]
     .sort((a, b) => a - b)
     .map((section) => ({
       section,
-      build,
-      epoch,
+      ...sections.bindingOf(section),
       complete: done.has(section),
       next: nextOf.get(section) ?? null,
     }));
@@ -218,7 +212,7 @@ export async function readTotals(
   mergeStates: MergeStates,
   signal: AbortSignal,
 ): Promise<SectionTotals & { readonly complete: boolean }> {
-  const sections = state.at(sectionsFolder(plan));
+  const sections = new ObjectSections(state, plan);
   const mark = await readMark(sections, signal);
   if (mark !== undefined) return { ...mark, complete: true };
   const { frames, records, complete, lastSection, isComplete } = await lookAt(sections, plan, signal);
@@ -249,7 +243,7 @@ export async function* readSectionEffects(
   plan: Plan,
   signal: AbortSignal,
 ): AsyncGenerator<StoredEffects> {
-  const sections = state.at(sectionsFolder(plan));
+  const sections = new ObjectSections(state, plan);
   if ((await readMark(sections, signal)) !== undefined) {
     yield storedEffects((await sections.read(MERGED, signal)) ?? []);
     return;
@@ -259,16 +253,22 @@ export async function* readSectionEffects(
 }
 
 /** What a frame or record is held against; `undefined`: it belongs to nothing that counts now. */
-async function boundBy(state: LakeFolder, frame: SectionFrameRef | SectionRecordRef, signal: AbortSignal) {
+async function boundBy(
+  state: LakeFolder,
+  frame: SectionFrameRef | SectionRecordRef,
+  section: number,
+  signal: AbortSignal,
+) {
   const plan = await readPlan(state, frame.object, signal);
   if (plan === undefined || plan.epoch === 0) return undefined;
-  const binding = { version: plan.object.version, build: plan.build, epoch: plan.epoch };
+  const sections = new ObjectSections(state, plan);
+  const binding = { version: plan.object.version, ...sections.bindingOf(section) };
   if (judgeFrame(binding, nothingApplied, frame) === 'stale') return undefined;
-  return { plan, binding, sections: state.at(sectionsFolder(plan)) };
+  return { plan, binding, sections };
 }
 
 async function isDone(
-  sections: LakeFolder,
+  sections: ObjectSections,
   section: number,
   lastSection: number | null,
   signal: AbortSignal,
@@ -277,7 +277,7 @@ async function isDone(
   return isComplete || complete.some((one) => one.section === section);
 }
 
-async function lookAt(sections: LakeFolder, plan: Pick<Plan, 'lastSection'>, signal: AbortSignal) {
+async function lookAt(sections: ObjectSections, plan: Pick<Plan, 'lastSection'>, signal: AbortSignal) {
   const lastSection = await lastSectionOf(plan, sections, signal);
   const { frames, records: recorded } = await findCounting(sections, signal);
   const bySection = Map.groupBy(frames, ({ section }) => section);
@@ -299,8 +299,8 @@ async function lookAt(sections: LakeFolder, plan: Pick<Plan, 'lastSection'>, sig
 }
 
 /** Frames of an object, and names of its section records, as far as they count. Names tell, where there are no verdicts. */
-async function findCounting(sections: LakeFolder, signal: AbortSignal) {
-  const bySection = Map.groupBy(await sections.names('s=', signal), sectionOf);
+async function findCounting(sections: ObjectSections, signal: AbortSignal) {
+  const bySection = Map.groupBy(await sections.names(signal), sectionOf);
   const frames: FramePlace[] = [];
   const records: string[] = [];
   for (const names of bySection.values()) {
@@ -319,7 +319,7 @@ async function findCounting(sections: LakeFolder, signal: AbortSignal) {
  * What counts of a section in which tries with verdicts and without lie side by side: what agrees with all verdicts. Nobody decides
  * between two that are written at the same moment, so that whoever reads does, and always the same way.
  */
-async function findAgreeing(sections: LakeFolder, names: readonly string[], signal: AbortSignal) {
+async function findAgreeing(sections: ObjectSections, names: readonly string[], signal: AbortSignal) {
   const all = await each(names, signal, async (name, stop) => {
     const head = headOf<FrameHead | RecordHead>(await sections.read(name, stop));
     return head === undefined ? undefined : { name, place: framePlaceOf(name), head };
@@ -332,7 +332,7 @@ async function findAgreeing(sections: LakeFolder, names: readonly string[], sign
   return { counting, reach };
 }
 
-async function* readFrames(sections: LakeFolder, places: readonly FramePlace[], signal: AbortSignal) {
+async function* readFrames(sections: ObjectSections, places: readonly FramePlace[], signal: AbortSignal) {
   const read = eachOf(places, signal, (place, stop) => sections.read(frameName(place), stop));
   for await (const lines of read) {
     // Purged meanwhile.
@@ -344,17 +344,17 @@ async function* readFrames(sections: LakeFolder, places: readonly FramePlace[], 
 
 async function lastSectionOf(
   { lastSection }: Pick<Plan, 'lastSection'>,
-  sections: LakeFolder,
+  sections: ObjectSections,
   signal: AbortSignal,
 ): Promise<number | null> {
-  return lastSection ?? headOf<number>(await sections.read(END, signal)) ?? null;
+  return lastSection ?? sections.end(signal);
 }
 
-async function readRecord(sections: LakeFolder, name: string, signal: AbortSignal) {
+async function readRecord(sections: ObjectSections, name: string, signal: AbortSignal) {
   return headOf<RecordHead>(await sections.read(name, signal));
 }
 
-async function readMark(sections: LakeFolder, signal: AbortSignal) {
+async function readMark(sections: ObjectSections, signal: AbortSignal) {
   return headOf<SectionTotals>(await sections.read(COMPLETE, signal));
 }
 
