@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { unpackFrame } from '../../src/application/frames/frame-codec.ts';
 import { generationOf } from '../../src/application/generation.ts';
 import type { Task } from '../../src/domain/section.ts';
 import type { LambdaHandler } from '../../src/entrypoints/lambda/events.ts';
@@ -122,36 +123,83 @@ describe('a take-over', () => {
     expect([...builds].sort()).toEqual(['new', 'old']);
   });
 
-  it('leaves an object to the old build as a whole where one section of it is begun', async () => {
-    const old = await stopped(2, 1);
-    const begun = (await progressOf(old)).filter(({ frames }) => frames > 0).map(({ object }) => object.key);
-    expect(begun).toHaveLength(1);
+  it('leaves to the old build the sections that it began, and takes over those beside them', async () => {
+    const rows = Array.from({ length: 60 }, (_, at) => ({ lane: `lane-${at % 3}`, delay: at }));
+    const lake = () => {
+      const world = new World(undefined, 'old');
+      world.lake.put({ bucket: 'lake', key: 'b.jsonl' }, jsonl(rows));
+      return world;
+    };
+    const old = lake();
+    await old.dispatch()({ prefix: 's3://lake/', run: 'first' }, old.context());
+    await old.transform()(sqsEvent(ARNS.tasks, await old.takeTasks(1)), old.context());
+    const [record] = old.records();
+    if (record === undefined) throw new Error('nothing was sent');
+    await old.analyze()(kinesisEvent(ARNS.stream, [record]), old.context());
+    expect(await progressOf(old)).toMatchObject([{ lastSection: 8, frames: 1, sectionsComplete: 0 }]);
+
     const { world, transform, analyze } = deployOver(old);
-    const failuresBefore = old.router.failures.length;
-    const reply = await world.dispatch()({ takeOver: true }, world.context());
-    expect(reply).toEqual({
+    expect(await world.dispatch()({ takeOver: true }, world.context())).toEqual({
       takenOver: [
         expect.objectContaining({
           run: 'lanes@1-take-over-new',
           generation: GENERATION,
-          objects: 3,
-          begunObjects: 1,
+          objects: 1,
+          sharedObjects: 1,
+          begunObjects: 0,
           goneObjects: 0,
           failedObjects: 0,
+          tasks: 3,
         }),
       ],
       continues: false,
     });
     // What is left to others is no failure.
     expect(world.errors()).toEqual([]);
-    expect(world.router.failures).toHaveLength(failuresBefore);
-    const bindings = new Map((await progressOf(world)).map(({ object, ...of }) => [object.key, of]));
-    for (const key of keys)
-      expect(bindings.get(key)).toMatchObject(
-        begun.includes(key) ? { build: 'old', epoch: 1 } : { build: 'new', epoch: 2 },
-      );
+    expect(await progressOf(world)).toMatchObject([{ build: 'new', epoch: 2 }]);
+    // The old build gets a task again for what it began, and for nothing else.
+    const queued = (await world.takeTasks()).map((body) => JSON.parse(body) as Task);
+    expect(
+      queued.map(({ run, build, epoch, sections }) => [run, build, epoch, sections.from, sections.to]),
+    ).toEqual([
+      ['first', 'old', 1, 4, 7],
+      ['first', 'old', 1, 8, 8],
+      ['lanes@1-take-over-new', 'old', 1, 0, 0],
+      ['lanes@1-take-over-new', 'new', 2, 1, 4],
+      ['lanes@1-take-over-new', 'new', 2, 5, 8],
+    ]);
+
+    await world.queue.send(queued, unstopped);
     await world.drain(transform, analyze);
-    expect((await progressOf(world)).every(({ complete }) => complete)).toBe(true);
+    const untroubled = lake();
+    await untroubled.dispatch()({ prefix: 's3://lake/' }, untroubled.context());
+    await untroubled.drain();
+    expect(await resultsOf(world, GENERATION)).toEqual(await resultsOf(untroubled, GENERATION));
+    // Of sections 1 to 8 the old tasks were done all the same, and nobody stumbled over it.
+    const stale = old.flushed.reduce((total, metrics) => total + metrics.total('stale'), 0);
+    expect(stale).toBeGreaterThanOrEqual(16);
+    expect(world.errors()).toEqual([]);
+  });
+
+  it('leaves an object to the build that began its only section', async () => {
+    const old = new World(undefined, 'old');
+    for (const key of ['a.jsonl', 'b.jsonl'])
+      old.lake.put({ bucket: 'lake', key }, jsonl([{ lane: 'A', delay: 1 }]));
+    await old.dispatch()({ prefix: 's3://lake/', run: 'first' }, old.context());
+    await old.transform()(sqsEvent(ARNS.tasks, await old.takeTasks(1)), old.context());
+    const frames = old.records();
+    // The section record, which tells that there is no other section, and no frame of those that it counts.
+    const bodies = await Promise.all(frames.map(({ data }) => unpackFrame(data)));
+    const ends = frames.filter((_, at) => bodies[at]?.body.kind === 'section');
+    await old.analyze()(kinesisEvent(ARNS.stream, ends), old.context());
+    expect((await progressOf(old))[0]).toMatchObject({ lastSection: 0, rows: 1, complete: false });
+    const { world, transform, analyze } = deployOver(old);
+    expect(await world.dispatch()({ takeOver: true }, world.context())).toMatchObject({
+      takenOver: [{ objects: 1, begunObjects: 1, sharedObjects: 0, tasks: 1 }],
+    });
+    expect((await progressOf(world)).map(({ build }) => build)).toEqual(['old', 'new']);
+    await world.drain(transform, analyze);
+    expect((await progressOf(world)).map(({ complete }) => complete)).toEqual([true, true]);
   });
 
   it('drops what the old build still sends of what was taken over', async () => {

@@ -34,6 +34,10 @@ export const lambdaFunctions: Functions = {
     await dispatchHandler(call.program, call)({ prefix: `s3://${location}/`, run }, contextOf(call));
   },
 
+  async takeOver(_run, call) {
+    await dispatchHandler(call.program, call)({ takeOver: true }, contextOf(call));
+  },
+
   async transform(task, call) {
     const event = sqsEvent(ARNS.tasks, [{ id: task.id, body: JSON.stringify(task) }], call);
     const failed = failedOf(await transformHandler(call.program, call)(event, contextOf(call)));

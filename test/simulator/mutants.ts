@@ -54,14 +54,32 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'what another build has begun is taken over',
+    file: 'adapters/inmemory/result-store.ts',
+    find: 'const { build, epoch } = section ?? object;',
+    replace: 'const { build, epoch } = object;',
+  },
+  {
+    name: 'old frames of a section that was taken over and begun are applied',
+    file: 'adapters/inmemory/result-store.ts',
+    find: 'const { build, epoch } = section ?? object;',
+    replace: 'const { build, epoch } = ref.epoch < object.epoch ? ref : (section ?? object);',
+  },
+  {
+    name: 'sections that another build has begun are left to nobody',
+    file: 'application/dispatch/split-tasks.ts',
+    find: 'holderOf.get(section) ?? own',
+    replace: 'own',
+  },
+  {
+    name: 'what an older epoch has begun is expected under the new one',
     file: 'domain/planning.ts',
-    find: "if (known.begunBy.some((other) => other !== build)) return { verdict: 'other-build', epoch: known.epoch };",
-    replace: '',
+    find: '!complete && (build !== own.build || epoch !== own.epoch)',
+    replace: '!complete && build !== own.build',
   },
   {
     name: 'an object that was begun is planned under another version',
     file: 'domain/planning.ts',
-    find: 'const begun = known.complete || known.begunBy.length > 0 || known.settled === true;',
+    find: 'const begun = known.complete || sections.length > 0 || known.settled === true;',
     replace: 'const begun = false;',
   },
   {
@@ -80,7 +98,7 @@ export const mutants: readonly Mutant[] = [
       const plan = () => this.#ports.store.plan(this.#plan, objects, signal);
       this.#ports.clock.sleep(2_000, signal).then(plan).catch(() => undefined);
       return Promise.resolve(
-        objects.map((one) => ({ ...one, verdict: 'process', epoch: 1, complete: [] })),
+        objects.map((one) => ({ ...one, verdict: 'process', epoch: 1, complete: [], held: [] })),
       );`,
   },
   {

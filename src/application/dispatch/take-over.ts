@@ -87,7 +87,7 @@ export async function takeOver(
     }
     last = progress.object;
     if (progress.complete) continue;
-    if (isBegun(progress) && progress.lastSection === 0) {
+    if (isBegunWhole(progress)) {
       summary.begunObjects++;
       continue;
     }
@@ -104,9 +104,9 @@ function nameOf({ bucket, key }: ObjectName): ObjectName {
   return { bucket, key };
 }
 
-/** Spares a plan that would give this build nothing: most of what is under way when a deployment comes. A plan decides in any case. */
-function isBegun({ frames, sectionsComplete }: ObjectProgress): boolean {
-  return frames > 0 || sectionsComplete > 0;
+/** Spares a plan that would give this build nothing. What a plan comes to is decided by the plan in any case. */
+function isBegunWhole({ lastSection, frames, rows }: ObjectProgress): boolean {
+  return lastSection === 0 && (frames > 0 || rows > 0);
 }
 
 /** As they are in the lake now: one that was replaced may have been planned anew since it was read here, and must not go back to what it was. */

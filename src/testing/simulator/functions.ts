@@ -1,6 +1,7 @@
 import type { StreamRecord } from '../../adapters/inmemory/stream.ts';
 import { analyzeFrame } from '../../application/analyze/analyze.ts';
 import { dispatch } from '../../application/dispatch/dispatch.ts';
+import { takeOver } from '../../application/dispatch/take-over.ts';
 import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { generationOf } from '../../application/generation.ts';
 import { ingest } from '../../application/ingest/ingest.ts';
@@ -37,6 +38,8 @@ export interface FunctionCall extends SimulatedInvocation {
 export interface Functions {
   /** Plans a lake and queues its tasks. */
   dispatch(run: string, location: string, call: FunctionCall): Promise<void>;
+  /** Plans anew, for this build, what others planned and have not begun. */
+  takeOver(run: string, call: FunctionCall): Promise<void>;
   /** @throws where the task is to come again */
   transform(task: Task, call: FunctionCall): Promise<void>;
   /** @returns the messages that are to come again */
@@ -66,6 +69,17 @@ export const useCases: Functions = {
     const request = { run, locations: [location], sectionsPerTask: SECTIONS_PER_TASK };
     await dispatch(
       request,
+      { pipeline, build, generation, where: undefined, keepsBuilds: true, signal },
+      ports,
+    );
+  },
+
+  async takeOver(run, { program, ports, signal }) {
+    const { pipeline, build } = program;
+    const generation = generationOf(pipeline, undefined);
+    const begin = () => saveRun(run, generation.id, build, ports, signal);
+    await takeOver(
+      { run, sectionsPerTask: SECTIONS_PER_TASK, begin },
       { pipeline, build, generation, where: undefined, keepsBuilds: true, signal },
       ports,
     );

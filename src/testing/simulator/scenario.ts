@@ -46,7 +46,7 @@ const MOST: Readonly<Record<PlatformFault, number>> = {
   'dedup-failover': 4,
   'dedup-away': 4,
   'store-restart': 5,
-  deploy: 2,
+  deploy: 3,
   'poison-record': 4,
 };
 

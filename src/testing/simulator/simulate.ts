@@ -2,7 +2,7 @@ import { messageOf } from '../../domain/errors.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import { generationOf } from '../../application/generation.ts';
 import { expectationsOf, type Expectation } from './expectation.ts';
-import type { FaultKind } from './faults.ts';
+import type { FaultKind, PlatformFault } from './faults.ts';
 import { useCases, type Functions } from './functions.ts';
 import { judge, judgeQuiet, type Verdict } from './oracle.ts';
 import type { Scenario } from './scenario.ts';
@@ -25,6 +25,8 @@ const MESSAGES_PER_BATCH = 20;
 /** Dispatches after which what is not complete never will be. */
 const CALM_ROUNDS = 8;
 const SECTION_ROWS = 200;
+/** Batches of frames after which another build comes, at most: work takes a moment, and time may go by without any. */
+const MOST_BATCHES = 30;
 
 /**
  * Runs the use cases, not a model of them, through one history: faults strike until they are used up or their time is over; then
@@ -179,10 +181,7 @@ class History {
     this.#sometimes('dedup-away', () => dedup.goAway(random.next() * 60_000));
     this.#sometimes('store-restart', () => this.#world.restartStore(random.next() * 20_000));
     this.#sometimes('overwrite', () => this.#overwrite());
-    this.#sometimes('deploy', () => {
-      stack.deploy({ build: `build-${stack.programs.length + 1}`, pipeline: deployed });
-      void stack.dispatch(BUCKET);
-    });
+    this.#planDeployments(stack, deployed);
     this.#sometimes('poison-record', async () => {
       history.note('something that is no frame is in the stream');
       const partition = Math.floor(random.next() * this.#scenario.partitions);
@@ -190,7 +189,21 @@ class History {
     });
   }
 
-  #sometimes(kind: Parameters<World['faults']['rate']>[0], happen: () => void | Promise<void>): void {
+  /** Other code is deployed, in the middle of the work; a later one may be going back: what that build began is its own again. */
+  #planDeployments(stack: Stack, pipeline: AnyPipeline): void {
+    const { random, faults } = this.#world;
+    for (let time = 0; time < faults.rate('deploy'); time++) {
+      const goesBack = random.next() < 0.5;
+      stack.afterBatches(1 + Math.floor(MOST_BATCHES * random.next() ** 2), () => {
+        if (!faults.planned('deploy')) return;
+        const before = goesBack ? stack.programs.at(-2) : undefined;
+        stack.deploy(before ?? { build: `build-${stack.programs.length + 1}`, pipeline });
+        void stack.takeOver();
+      });
+    }
+  }
+
+  #sometimes(kind: PlatformFault, happen: () => void | Promise<void>): void {
     const { scheduler, random, faults } = this.#world;
     for (let time = 0; time < faults.rate(kind); time++) {
       scheduler.after(random.next() * this.#scenario.troubledMs, () => {
@@ -227,8 +240,7 @@ class History {
       if (this.#world.faults.total === 0)
         this.#verdict.wrong.push(`${missing} objects are not complete although nothing went wrong`);
       history.note(`${missing} objects are not complete: dispatched again`);
-      // What an older build has begun is its business.
-      for (const program of stack.programs) await this.#calmly(() => stack.dispatch(BUCKET, program));
+      await this.#calmly(() => stack.dispatch(BUCKET));
     }
   }
 }

@@ -42,6 +42,8 @@ export class Stack {
   readonly #programs: Program[] = [];
   readonly #stop = new AbortController();
   readonly #mappings: Promise<void>[] = [];
+  /** What is to happen when so many more batches of frames have been analyzed. */
+  readonly #awaited: { batches: number; readonly happen: () => void }[] = [];
   /** What the mapping gave up, kept by the on-failure destination. */
   #undelivered: StreamRecord[] = [];
   #runs = 0;
@@ -63,9 +65,9 @@ export class Stack {
     return this.#programs.at(-1) as Program;
   }
 
-  /** Every build that was ever deployed, the newest first. */
+  /** What was ever deployed, the newest last. */
   get programs(): readonly Program[] {
-    return this.#programs.toReversed();
+    return this.#programs;
   }
 
   /** Calls that come from now on run this code. */
@@ -74,15 +76,24 @@ export class Stack {
     this.#world.history.note(`deployed ${program.build}`);
   }
 
+  afterBatches(batches: number, happen: () => void): void {
+    this.#awaited.push({ batches, happen });
+  }
+
   reshard(shards: number): void {
     this.#world.history.note(`resharded to ${shards}`);
     this.#runMapping(this.#recordsToAnalyze(this.stream.reshard(shards)));
   }
 
-  /** Plans the lake, by this code or the newest; tried again as the platform does. */
-  dispatch(location: string, program?: Program): Promise<void> {
+  /** Plans the lake; tried again as the platform does. */
+  dispatch(location: string): Promise<void> {
     const run = `dispatch-${++this.#runs}`;
-    return this.#asynchronously('dispatch', (call) => this.#functions.dispatch(run, location, call), program);
+    return this.#asynchronously('dispatch', (call) => this.#functions.dispatch(run, location, call));
+  }
+
+  takeOver(): Promise<void> {
+    const run = `take-over-${++this.#runs}`;
+    return this.#asynchronously('take-over', (call) => this.#functions.takeOver(run, call));
   }
 
   reprocess(): Promise<void> {
@@ -156,6 +167,7 @@ export class Stack {
         backoff: BACKOFF,
         handler: async ({ records }) => {
           const failedFrom = await this.#invoke('analyze', (call) => this.#functions.analyze(records, call));
+          for (const awaited of this.#awaited) if (--awaited.batches === 0) awaited.happen();
           for (const record of records) if (faults.strikes('late-delivery')) this.#deliverLate(record);
           if (faults.strikes('duplicate-delivery'))
             return { failedFrom: (records[0] as StreamRecord).sequenceNumber };
@@ -173,14 +185,10 @@ export class Stack {
     });
   }
 
-  async #asynchronously(
-    name: string,
-    work: (call: FunctionCall) => Promise<void>,
-    program?: Program,
-  ): Promise<void> {
+  async #asynchronously(name: string, work: (call: FunctionCall) => Promise<void>): Promise<void> {
     for (let retry = 0; ; retry++) {
       try {
-        return await this.#invoke(name, work, program);
+        return await this.#invoke(name, work);
       } catch (thrown) {
         this.#world.history.note(`${name} failed: ${messageOf(thrown)}`);
         if (retry === ASYNC_RETRIES) return;
@@ -189,11 +197,8 @@ export class Stack {
     }
   }
 
-  #invoke<T>(
-    name: string,
-    work: (call: FunctionCall) => Promise<T>,
-    program: Program = this.program,
-  ): Promise<T> {
+  #invoke<T>(name: string, work: (call: FunctionCall) => Promise<T>): Promise<T> {
+    const { program } = this;
     return this.#world.invoke(name, (invocation) => {
       const { process } = invocation;
       const ports = {
