@@ -29,6 +29,13 @@ const file = (from: number, to: number): LakeFile => ({ form: 'csv', rows: rows(
 
 const never = new AbortController().signal;
 
+/** The same answers by other frames. */
+function backwards(pipeline: AnyPipeline): AnyPipeline {
+  const transform = (row: Parameters<AnyPipeline['transform']>[0]) =>
+    (pipeline.transform(row) as readonly unknown[]).toReversed();
+  return { ...pipeline, transform };
+}
+
 function worldOf(files: readonly LakeFile[]): World {
   const world = newWorld();
   fillLake(world.source, files);
@@ -105,6 +112,59 @@ describe('another build', () => {
       ),
       { numRuns: 30 },
     );
+  });
+
+  it('that is kept shares objects with the next one, section by section, and back again, whenever each of them dies', async () => {
+    let shared = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        lake,
+        settings,
+        fc.array(fc.integer({ min: 20, max: 160 }), { minLength: 1, maxLength: 3 }),
+        fc.integer(),
+        async (files, set, kills, seed) => {
+          const world = worldOf(files);
+          const pipelines = [lakePipeline(set, broken), backwards(lakePipeline(set, broken))] as const;
+          const processOf = (turn: number, killAt: number | null) => {
+            const [own, other] = turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const);
+            const chaos = { ...calm, seed: seed + turn, killAt, shuffle: true, sectionsPerTask: 2 };
+            return new Process(world, pipelines[own], `build-${own}`, chaos).keep(
+              `build-${other}`,
+              pipelines[other],
+            );
+          };
+          const dead: Process[] = [];
+          for (const [turn, killAt] of kills.entries()) {
+            const process = processOf(turn, killAt);
+            dead.push(process);
+            await survives(process.run(`run-${turn}`));
+          }
+          const last = processOf(kills.length, null);
+          const { refused, sharedObjects } = await last.dispatch('last');
+          expect(refused.total).toBe(0);
+          shared += sharedObjects;
+          // What is still on its way comes between: frames of those who died, and their tasks.
+          for (const { put } of dead) for (const record of put) await last.analyze(record);
+          for (const { queue } of dead)
+            for (const { task } of await queue.receive(10, 1_000, never))
+              await last.queue.send([task], never);
+          await last.drain();
+
+          const { id } = last.generation;
+          expect(await imbalances(world, id)).toEqual([]);
+          const clean = worldOf(files);
+          await new Process(clean, pipelines[0]).run();
+          const [mixed, whole] = [await resultsOf(world, id), await resultsOf(clean, id)];
+          expect(mixed.groups).toEqual(whole.groups);
+          // Each build cuts frames of its own.
+          const totals = ({ objects }: typeof whole) =>
+            objects.map(({ frames: _frames, ...progress }) => progress);
+          expect(totals(mixed)).toEqual(totals(whole));
+        },
+      ),
+      { numRuns: 60 },
+    );
+    expect(shared).toBeGreaterThan(0);
   });
 
   it('of declared data that changed under the same version is refused as a whole', async () => {

@@ -13,6 +13,7 @@ import { InMemoryTaskQueue } from '../../src/adapters/inmemory/task-queue.ts';
 import { analyzeRecord } from '../../src/application/analyze/analyze.ts';
 import type { DispatchSummary } from '../../src/application/dispatch/dispatch-summary.ts';
 import { dispatch } from '../../src/application/dispatch/dispatch.ts';
+import { readFrameHeader } from '../../src/application/frames/frame-codec.ts';
 import { generationOf } from '../../src/application/generation.ts';
 import { ingest, type ArrivedMessage, type IngestOutcome } from '../../src/application/ingest/ingest.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';
@@ -119,6 +120,7 @@ export class Process {
   readonly #build: string;
   readonly #chaos: Chaos;
   readonly #kill = new AbortController();
+  readonly #kept = new Map<string, AnyPipeline>();
   /** Records that are still to be delivered. */
   #pending: Uint8Array[] = [];
   #calls = 0;
@@ -133,6 +135,12 @@ export class Process {
     this.stream = new InMemoryStream({ clock, random: this.random }, { partitions: pipeline.partitions });
     this.queue = new InMemoryTaskQueue({ clock });
     this.dedup = new InMemoryDedupStore({ clock });
+  }
+
+  /** Keeps the code of another build: it transforms and analyzes what that one planned. */
+  keep(build: string, pipeline: AnyPipeline): this {
+    this.#kept.set(build, pipeline);
+    return this;
   }
 
   get generation() {
@@ -165,8 +173,14 @@ export class Process {
       build: this.#build,
       generation: this.generation,
       where: undefined,
+      keepsBuilds: this.#kept.size > 0,
       signal: this.signal,
     };
+  }
+
+  #contextOf(build: string) {
+    const kept = this.#kept.get(build);
+    return kept === undefined ? this.context : { ...this.context, pipeline: kept, build };
   }
 
   /** Dispatches the lake and works until nothing is left to do. @throws Killed */
@@ -213,11 +227,12 @@ export class Process {
 
   /** Delivers a record, whoever put it. */
   async analyze(record: Uint8Array): Promise<void> {
-    await analyzeRecord(record, this.context, this.ports);
+    const { build } = await readFrameHeader(record);
+    await analyzeRecord(record, this.#contextOf(build), this.ports);
   }
 
   async transform(task: Task, isLate = false): Promise<void> {
-    await transformTask(task, { ...this.context, isLate: () => isLate }, this.ports);
+    await transformTask(task, { ...this.#contextOf(task.build), isLate: () => isLate }, this.ports);
   }
 
   async #takeTask(): Promise<void> {
