@@ -31,8 +31,8 @@ const never = new AbortController().signal;
 
 /** The same answers by other frames. */
 function backwards(pipeline: AnyPipeline): AnyPipeline {
-  const transform = (row: Parameters<AnyPipeline['transform']>[0]) =>
-    (pipeline.transform(row) as readonly unknown[]).toReversed();
+  const transform = (taken: Parameters<AnyPipeline['transform']>[0]) =>
+    (pipeline.transform(taken) as readonly unknown[]).toReversed();
   return { ...pipeline, transform };
 }
 

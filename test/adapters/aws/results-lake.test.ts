@@ -150,6 +150,80 @@ describe('ResultsLake', () => {
     expect(await statesOf(store)).toEqual([2]);
   });
 
+  describe('while a plan is made that shares an object', () => {
+    const plan = (store: ResultsLake, build: string, lastSection: number | null) =>
+      store.plan(
+        { run: 'r', generation: lanes.id, build, keepsBuilds: true },
+        [{ object, lastSection }],
+        never,
+      );
+    const record = (section: number, last: boolean, frames: readonly (readonly [number, number])[]) => {
+      const rows = { rows: 0, pruned: 0, filtered: 0, failed: 0, transformed: 0, messages: 0 };
+      return { section, last, next: 10, frames, ...rows };
+    };
+    const { section: _section, partition: _partition, at: _at, ...bound } = frame;
+    const end = { ...bound, digest: 'r', reach: null };
+
+    /** Something that the old build does after the new plan has looked at its sections, and before it is written. */
+    async function racing(lastSection: number | null, meanwhile: (store: ResultsLake) => Promise<void>) {
+      const calls = memoryS3();
+      const { store } = fixtureOver(calls, 'lake', concat);
+      await store.declare(lanes, never);
+      await plan(store, 'A', lastSection);
+      await store.applyFrame({ ...frame, section: 2, number: 0, digest: 'd' }, adding(1), never);
+      const late = fixtureOver(
+        {
+          ...calls,
+          put: async (place, body, options, signal) => {
+            if (place.key.includes('/plans/')) await meanwhile(store);
+            return calls.put(place, body, options, signal);
+          },
+        },
+        'lake',
+        concat,
+      );
+      const [shared] = await plan(late.store, 'B', lastSection);
+      expect(shared).toMatchObject({ epoch: 2, held: [{ section: 2, build: 'A', epoch: 1 }] });
+      return { store, ofB: { ...frame, build: 'B', epoch: 2 }, endOfB: { ...end, build: 'B', epoch: 2 } };
+    }
+
+    it('what the old build begins is not its own any more, and counts nothing', async () => {
+      const { store, ofB } = await racing(3, async (old) => {
+        const begun = { ...frame, section: 1, number: 0, digest: 'd' };
+        expect(await old.applyFrame(begun, adding(2), never)).toBe('applied');
+      });
+      expect(await statesOf(store)).toEqual([1]);
+      const late = { ...frame, section: 1, number: 1, digest: 'd' };
+      expect(await store.applyFrame(late, adding(2), never)).toBe('stale');
+      expect(await store.applyFrame({ ...ofB, section: 1, number: 0, digest: 'b' }, adding(3), never)).toBe(
+        'applied',
+      );
+      expect(await store.applyFrame({ ...frame, section: 2, number: 1, digest: 'd' }, adding(4), never)).toBe(
+        'applied',
+      );
+      expect(await statesOf(store)).toEqual([1, 3, 4]);
+      const [progress] = await Array.fromAsync(store.objects({ generation: lanes.id }, never));
+      expect(progress).toMatchObject({ build: 'B', frames: 3, applied: 3 });
+    });
+
+    it('what the old build tells of the end of the object is known', async () => {
+      const { store, endOfB } = await racing(null, async (old) => {
+        expect(await old.applySectionRecord({ ...end, record: record(2, true, [[0, 1]]) }, never)).toBe(
+          'applied',
+        );
+      });
+      for (const section of [0, 1])
+        expect(await store.applySectionRecord({ ...endOfB, record: record(section, false, []) }, never)).toBe(
+          'applied',
+        );
+      const beyond = { ...endOfB, record: record(3, true, []) };
+      expect(await store.applySectionRecord(beyond, never)).not.toBe('applied');
+      const [progress] = await Array.fromAsync(store.objects({ generation: lanes.id }, never));
+      expect(progress).toMatchObject({ lastSection: 2, sectionsComplete: 3, complete: true });
+      expect(await statesOf(store)).toEqual([1]);
+    });
+  });
+
   it('keeps ad-hoc results in a lake of their own', async () => {
     const { calls, store } = await planned();
     const adHoc = { ...lanes, id: 'lanes@1?3fa81c02' };

@@ -83,7 +83,9 @@ describe('a deployment', () => {
     aws.depths = (url) => (url.endsWith('tasks') ? { visible: 3, inFlight: 2, delayed: 1 } : nothing);
     const { outcome, lines, ended } = await deploy(aws);
     expect(outcome?.left).toEqual({ orders: 0, tasks: 6, ageMs: 0 });
-    expect(lines.join('\n')).toContain('what is left is finished by the kept bundles of build aaaaaaaaaaaa');
+    expect(lines.join('\n')).toContain(
+      'sections that are begun are finished by the kept bundles of build aaaaaaaaaaaa',
+    );
     expect(aws.done).toContain('switch, mapping disabled');
     expect(ended).toBeLessThan(90_000);
   });

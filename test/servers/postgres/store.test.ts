@@ -206,6 +206,69 @@ describe('two tries of a section, of which one has a verdict on a row', () => {
   });
 });
 
+describe('a take-over, while both builds send', () => {
+  const SECTIONS = 8;
+  const nothing = { groups: [], flags: [], failures: [], applied: 0 };
+
+  it('leaves each section to one of them, and tells the new one of all that the old one has', async () => {
+    const stores = await Promise.all(Array.from({ length: 6 }, () => open()));
+    const pick = (i: number) => stores[i % stores.length] as ResultStore;
+    const owners = new Set<string>();
+    for (let round = 0; round < 25; round++) {
+      const raced = { ...object, key: `${round}.csv` };
+      const plan = async (build: string, at: number) => {
+        const request = { run: 'r', generation: lanes.id, build, keepsBuilds: true };
+        const [made] = await pick(at).plan(request, [{ object: raced, lastSection: SECTIONS }], signal);
+        return made!;
+      };
+      await plan('A', round);
+      const send = (section: number, build: string, epoch: number, number: number) => {
+        const ref = {
+          generation: lanes.id,
+          run: 'r',
+          object: raced,
+          at: 1,
+          reach: null,
+          killed: [],
+          partition: 0,
+        };
+        return pick(section + number).applyFrame(
+          { ...ref, build, epoch, section, number, digest: build },
+          nothing,
+          signal,
+        );
+      };
+      const all = Array.from({ length: SECTIONS }, (_, section) => section);
+      const [taken] = await Promise.all([
+        plan('B', round + 1),
+        ...all.flatMap((section) => [
+          send(section, 'A', 1, 0),
+          send(section, 'B', 2, 0),
+          send(section, 'A', 1, 1),
+          send(section, 'B', 2, 1),
+        ]),
+      ]);
+      // What was told in the transaction of the plan holds, whatever comes later.
+      const held = new Set(taken.held.map(({ section }) => section));
+      for (const section of all) {
+        const [owner, other] = held.has(section) ? (['A', 'B'] as const) : (['B', 'A'] as const);
+        expect(await send(section, other, other === 'A' ? 1 : 2, 2)).toBe('stale');
+        expect(await send(section, owner, owner === 'A' ? 1 : 2, 2)).toBe('applied');
+        owners.add(owner);
+      }
+      const again = await plan('B', round);
+      expect(again).toMatchObject({ epoch: 2, held: taken.held });
+      const rows = await readRows(
+        tool,
+        `SELECT DISTINCT section, digest FROM sluice.frames f JOIN sluice.objects o ON o.id = f.object_id WHERE o.key = '${raced.key}'`,
+      );
+      expect(rows).toHaveLength(SECTIONS);
+    }
+    expect([...owners].sort()).toEqual(['A', 'B']);
+    await Promise.all(stores.map((one) => one.close()));
+  });
+});
+
 describe('waiting', () => {
   const frame = {
     generation: lanes.id,

@@ -8,7 +8,7 @@ import type { LakeObject, ObjectName } from '../../../domain/lake-object.ts';
  *     generations/<generation>.jsonl.gz                     as it was declared
  *     runs/<run>.jsonl.gz
  *     state/<generation>/
- *       plans/<object>.jsonl.gz                             what binds the object now
+ *       plans/<object>.jsonl.gz                             what binds the object now, and which sections others have
  *       members/<run>/<digest>.jsonl.gz                     objects of a run
  *       sections/<object>/<binding>/                        of one version, build and epoch
  *         s=<section>/p=<partition>-n=<number>.jsonl.gz     a frame

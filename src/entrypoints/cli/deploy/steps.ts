@@ -120,7 +120,7 @@ async function switchOver(
   }
 }
 
-/** What the old build planned and has not begun goes over to the new one; then new orders are taken again. */
+/** Sections that the old build planned and has not begun go over to the new one; then new orders are taken again. */
 async function goOn(
   after: Deployed,
   { pipeline, build }: BuildManifest,
@@ -173,7 +173,7 @@ async function waitForCalm(
   progress(
     left === null
       ? 'drained'
-      : `the limit came first: what is left is finished by the kept bundles of build ${short(deployed.build)}`,
+      : `the limit came first: sections that are begun are finished by the kept bundles of build ${short(deployed.build)}`,
   );
   return left;
 }
