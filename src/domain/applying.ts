@@ -1,13 +1,11 @@
 import type { LakeObject } from './lake-object.ts';
-import type { ApplyOutcome } from './ports/result-store.ts';
+import type { ApplyOutcome, Binding } from './ports/result-store.ts';
 import { judgeReach, type Reach } from './reach.ts';
 import type { SectionRecord } from './section.ts';
 
 /** What binds a section: its own epoch and build once something of it is applied, else those of its object. */
-export interface SectionBinding {
+export interface SectionBinding extends Binding {
   readonly version: string;
-  readonly build: string;
-  readonly epoch: number;
 }
 
 /** What was applied of a section before a frame of it comes. */

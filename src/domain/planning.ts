@@ -1,5 +1,5 @@
 import type { LakeObject } from './lake-object.ts';
-import type { HeldSection, ObjectPlan, PlanRequest, PlanVerdict } from './ports/result-store.ts';
+import type { Binding, HeldSection, ObjectPlan, PlanRequest, PlanVerdict } from './ports/result-store.ts';
 
 /** A section of which something is applied. Its build and epoch are those of what was applied first, and stay. */
 export interface BegunSection extends HeldSection {
@@ -60,10 +60,7 @@ function completeOf(sections: readonly BegunSection[]): ObjectPlan['complete'] {
 }
 
 /** Sections that were begun under another epoch are finished under it, whoever plans them: their frames count under no other. */
-function heldBesides(
-  own: Pick<HeldSection, 'build' | 'epoch'>,
-  sections: readonly BegunSection[],
-): readonly HeldSection[] {
+function heldBesides(own: Binding, sections: readonly BegunSection[]): readonly HeldSection[] {
   return sections
     .filter(({ complete, build, epoch }) => !complete && (build !== own.build || epoch !== own.epoch))
     .map(({ section, build, epoch }) => ({ section, build, epoch }));

@@ -4,6 +4,7 @@ import type { Failure } from '../domain/failure.ts';
 import type { LakeObject } from '../domain/lake-object.ts';
 import type {
   ApplyOutcome,
+  Binding,
   Effects,
   GroupState,
   PlanVerdict,
@@ -64,11 +65,6 @@ type Step =
  * before a plan that raised the epoch.
  */
 type Sender = 'bound' | 'planned' | 'overtaken' | 'nobody' | 'old-epoch';
-
-interface Binding {
-  readonly build: string;
-  readonly epoch: number;
-}
 
 interface PlannedBinding extends Binding {
   readonly version: number;

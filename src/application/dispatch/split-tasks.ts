@@ -1,10 +1,8 @@
-import type { HeldSection, ObjectPlan } from '../../domain/ports/result-store.ts';
+import type { Binding, HeldSection, ObjectPlan } from '../../domain/ports/result-store.ts';
 import type { Task } from '../../domain/section.ts';
 
 /** What a task has of its sections: the rest is the object's and the run's. */
 export type TaskRange = Pick<Task, 'build' | 'epoch' | 'sections' | 'start' | 'done'>;
-
-type Binding = Pick<HeldSection, 'build' | 'epoch'>;
 
 /** Sections of an object that are not to do, and those that are somebody else's; all others are `own`. */
 export interface SectionsToDo extends Pick<ObjectPlan, 'complete' | 'held'> {

@@ -206,10 +206,14 @@ export interface ObjectPlan {
   readonly held: readonly HeldSection[];
 }
 
-export interface HeldSection {
-  readonly section: number;
+/** Under what something of a section counts, beside the version of its object. */
+export interface Binding {
   readonly build: string;
   readonly epoch: number;
+}
+
+export interface HeldSection extends Binding {
+  readonly section: number;
 }
 
 export interface SectionFrameRef extends Reach {

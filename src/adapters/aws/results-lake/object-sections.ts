@@ -1,9 +1,7 @@
-import type { HeldSection } from '../../../domain/ports/result-store.ts';
+import type { Binding, HeldSection } from '../../../domain/ports/result-store.ts';
 import type { LakeFolder } from './folder.ts';
 import { endOfSection, sectionFolder, sectionOf, sectionsFolder } from './names.ts';
 import type { Plan, SharedSections } from './plans.ts';
-
-type Binding = Pick<HeldSection, 'build' | 'epoch'>;
 
 const END = 'end.jsonl.gz';
 
@@ -102,16 +100,21 @@ export class ObjectSections {
   }
 }
 
-/** Sections, in ascending order, that others than `own` have: runs of consecutive ones, by what binds them. */
+/** Of the sections of an object, in ascending order, those that others than `own` have. */
 export function sharedBesides(own: Binding, sections: readonly HeldSection[]): readonly SharedSections[] {
-  const shared = new Map<string, { build: string; epoch: number; ranges: [from: number, to: number][] }>();
-  for (const { section, build, epoch } of sections) {
-    if (build === own.build && epoch === own.epoch) continue;
-    const name = `${epoch} ${build}`;
-    const { ranges } = shared.get(name) ?? shared.set(name, { build, epoch, ranges: [] }).get(name)!;
+  const others = sections.filter(({ build, epoch }) => build !== own.build || epoch !== own.epoch);
+  return [...Map.groupBy(others, ({ build, epoch }) => `${epoch} ${build}`).values()].map((held) => {
+    const { build, epoch } = held[0] as HeldSection;
+    return { build, epoch, ranges: rangesOf(held) };
+  });
+}
+
+function rangesOf(sections: readonly HeldSection[]): SharedSections['ranges'] {
+  const ranges: [from: number, to: number][] = [];
+  for (const { section } of sections) {
     const last = ranges.at(-1);
     if (last?.[1] === section - 1) last[1] = section;
     else ranges.push([section, section]);
   }
-  return [...shared.values()];
+  return ranges;
 }
