@@ -88,6 +88,7 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
     undeliveredRetention: props.undeliveredRetention ?? Duration.days(90),
   };
   check(settings);
+  checkParts(manifest, { redis: settings.cache !== null, postgres: props.foundation !== null });
   if (props.lakes.length === 0 && !fromElsewhere)
     throw new Error('lakes is empty and no messages come from elsewhere: name a bucket of the lake');
   if (props.foundation === null && settings.cache !== null)
@@ -152,6 +153,16 @@ function check(settings: Settings): void {
     15,
     3650,
   );
+}
+
+/** What the stack has and the functions were built without would only show when they start. */
+function checkParts({ without }: BuildManifest, has: Readonly<Record<string, boolean>>): void {
+  for (const part of without) {
+    if (has[part] !== false)
+      throw new Error(
+        `the functions were built without ${part}, which this stack has: build them again, without \`--without ${part}\``,
+      );
+  }
 }
 
 function between(what: string, value: number, least: number, most: number): void {

@@ -81,11 +81,21 @@ describe('the build folder', () => {
     refused({ pipeline: '../x' }, /pipeline is no name/);
     refused({ version: 0 }, /version is no whole number/);
     refused({ keyed: undefined }, /keyed is neither/);
+    refused({ without: undefined }, /without is no list/);
     refused({ build: '../../x' }, /build is no digest/);
     refused({ functions: {} }, /functions\.dispatch has no file/);
     refused(
       { functions: { ...folder.manifest.functions, analyze: { file: 'analyze/gone.mjs' } } },
       /functions\.analyze names analyze\/gone\.mjs, which is not there/,
     );
+  });
+
+  it('has to have what the stack has: Redis for messages, a client of PostgreSQL for a database', () => {
+    const withoutBoth = { without: ['redis', 'postgres'] };
+    expect(() => templates({ results: 's3' }, withoutBoth)).not.toThrow();
+    expect(() => templates({}, withoutBoth)).toThrow(/built without postgres, which this stack has/);
+    expect(() => templates({}, { without: ['redis'] })).not.toThrow();
+    expect(() => templates({}, { without: ['redis'], keyed: true })).toThrow(/built without redis/);
+    expect(() => templates({}, { without: ['parquet'] })).toThrow(/built without parquet/);
   });
 });
