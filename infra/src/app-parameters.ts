@@ -42,6 +42,8 @@ export const parameters = {
   transformPollers: 'dedicated pollers, `10-200`, in place of transformConcurrency',
   transformMemory: 'MiB',
   transformTimeout: 'seconds',
+  transformRowTimeout:
+    'seconds that one row may take, where a task comes again; at most a third of transformTimeout',
   analyzeConcurrency: 'batches at once',
   analyzeMemory: 'MiB',
   reprocessAutomatic: '`true`: failures of other builds are redriven as they arrive',
@@ -179,6 +181,7 @@ export function pipelinePropsOf(given: Parameters): Omit<SluicePipelineProps, 'b
   const pollers = given.range('transformPollers');
   const retention = given.number('streamRetentionHours');
   const timeout = given.number('transformTimeout');
+  const rowTimeout = given.number('transformRowTimeout');
   const publishMinutes = given.number('publishMinutes');
   const shards = given.text('shards');
   const schedule = given.text('schedule');
@@ -189,6 +192,7 @@ export function pipelinePropsOf(given: Parameters): Omit<SluicePipelineProps, 'b
       concurrency: given.number('transformConcurrency'),
       memoryMiB: given.number('transformMemory'),
       timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
+      rowTimeout: rowTimeout === undefined ? undefined : Duration.seconds(rowTimeout),
       pollers: pollers === undefined ? undefined : { minimum: pollers[0], maximum: pollers[1] },
     }),
     analyze: defined({

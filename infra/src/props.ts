@@ -36,6 +36,11 @@ export interface TransformSettings extends FunctionSettings {
    * whether there is work or not. Minimum 2 to 200, maximum 2 to 2,000. Default: none.
    */
   readonly pollers?: { readonly minimum: number; readonly maximum: number };
+  /**
+   * How long one row may take where a task comes again and is probed: whole seconds, at most a third of `timeout`, which ends a row first. Default 30 seconds, or that
+   * third.
+   */
+  readonly rowTimeout?: Duration;
 }
 
 export interface AnalyzeSettings extends FunctionSettings {

@@ -15,6 +15,8 @@ export interface Settings {
   >;
   readonly dispatchConcurrency: number;
   readonly transformConcurrency: number;
+  /** `null`: the function's own default. */
+  readonly rowTimeout: Duration | null;
   readonly transformPollers: { readonly minimum: number; readonly maximum: number } | null;
   readonly analyzeConcurrency: number;
   readonly reprocessConcurrency: number;
@@ -61,6 +63,7 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
     dispatchConcurrency: dispatch?.concurrency ?? 4,
     transformConcurrency: transform?.concurrency ?? 250,
     transformPollers: transform?.pollers ?? null,
+    rowTimeout: transform?.rowTimeout ?? null,
     // A stream on demand doubles what it was used for: room for twice the shards that it starts with.
     analyzeConcurrency: analyze?.concurrency ?? (shards ?? 2 * ON_DEMAND_SHARDS) * parallelizationFactor + 1,
     reprocessConcurrency: reprocess?.concurrency ?? 2,
@@ -127,6 +130,16 @@ function check(settings: Settings): void {
     const { minimum, maximum } = settings.transformPollers;
     between('transform.pollers.minimum', minimum, 2, 200);
     between('transform.pollers.maximum', maximum, Math.max(2, minimum), 2000);
+  }
+  if (settings.rowTimeout !== null) {
+    between(
+      'transform.rowTimeout in seconds (at most a third of transform.timeout)',
+      settings.rowTimeout.toSeconds({ integral: false }),
+      1,
+      settings.functions.transform.timeout.toSeconds() / 3,
+    );
+    if (!Number.isInteger(settings.rowTimeout.toSeconds({ integral: false })))
+      throw new Error('transform.rowTimeout has to be whole seconds');
   }
   between('analyze.concurrency', settings.analyzeConcurrency, 1, 100_000);
   between('analyze.parallelizationFactor', settings.parallelizationFactor, 1, 10);

@@ -156,7 +156,13 @@ export class SluicePipeline extends Construct {
     const dispatch = make('dispatch', { ...withResults, SLUICE_LAKE: lake.join(',') }, inside);
     const transform = make(
       'transform',
-      cache === null ? common : { ...common, SLUICE_REDIS_URL: cache.url },
+      {
+        ...common,
+        ...(cache === null ? {} : { SLUICE_REDIS_URL: cache.url }),
+        ...(settings.rowTimeout === null
+          ? {}
+          : { SLUICE_ROW_TIMEOUT: String(settings.rowTimeout.toSeconds()) }),
+      },
       // Without Redis nothing inside the network is called: outside it starts sooner and needs no endpoints.
       cache === null || inside === null ? null : { ...inside, groups: [...inside.groups, cache.clients] },
     );

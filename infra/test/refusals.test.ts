@@ -25,7 +25,7 @@ describe('the budget of connections', () => {
 
   it('is checked when the stack is synthesized, with the sum and what to do', () => {
     expect(() => templates({ databaseCapacity: '0.5-1', analyzeConcurrency: '60' })).toThrow(
-      /dispatch 4 × 2 \+ analyze 60 × 2 \+ reprocess 4 × 2 = 136, but it takes 189, of which one pipeline may have 94.*analyze\.concurrency/,
+      /dispatch 4 × 2 \+ analyze 60 × 2 × 2 builds \+ reprocess 4 × 2 × 2 builds = 264, but it takes 189, of which one pipeline may have 94.*analyze\.concurrency/,
     );
     expect(() =>
       templates({ databaseCapacity: '0.5-1', analyzeConcurrency: '60', databaseProxy: 'true' }),
@@ -33,9 +33,10 @@ describe('the budget of connections', () => {
   });
 
   it('lets through what fits to the last one', () => {
-    const concurrency = { dispatch: 2, analyze: 46, reprocess: 2 };
+    // Analyze and reprocess with the bundle of a build before beside their own.
+    const concurrency = { dispatch: 2, analyze: 22, reprocess: 2 };
     expect(() => checkConnectionBudget(concurrency, 1, 100)).not.toThrow();
-    expect(() => checkConnectionBudget({ ...concurrency, analyze: 47 }, 1, 100)).toThrow(/= 51/);
+    expect(() => checkConnectionBudget({ ...concurrency, analyze: 23 }, 1, 100)).toThrow(/= 52/);
   });
 });
 
@@ -52,6 +53,9 @@ describe('parameters', () => {
     [{ recordBytes: '20971520' }, /recordBytes is 20971520/],
     [{ shards: 'many' }, /-c shards=many: it has to be a number/],
     [{ transformTimeout: '901' }, /transform.timeout in seconds is 901/],
+    [{ transformRowTimeout: '101' }, /transform.rowTimeout in seconds .* is 101; it has to be 1 to 100/],
+    [{ transformRowTimeout: '0' }, /transform.rowTimeout in seconds .* is 0/],
+    [{ transformRowTimeout: '1.5' }, /transform.rowTimeout has to be whole seconds/],
     [{ failureTopic: 'yes' }, /-c failureTopic=yes: it has to be true or false/],
     [{ failureTopic: 'true', endpoints: 'sqs,kinesis' }, /cannot reach SNS/],
     [{ endpoints: 'sqs,sqz' }, /there is no sqz/],

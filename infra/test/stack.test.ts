@@ -54,6 +54,18 @@ describe('the functions', () => {
     expect(environment('reprocess')).toEqual([...common, ...database, 'SLUICE_UNDELIVERED_QUEUE_URL'].sort());
   });
 
+  it('give a row the time that transform is told, and its own default where nobody says', () => {
+    const environment = (context: Record<string, string>, name = 'transform') =>
+      resource(templates(context).pipeline, 'AWS::Lambda::Function', `Pipeline${name}`).Properties[
+        'Environment'
+      ];
+    expect(environment({})).not.toHaveProperty('Variables.SLUICE_ROW_TIMEOUT');
+    expect(environment({ transformRowTimeout: '90' })).toHaveProperty('Variables.SLUICE_ROW_TIMEOUT', '90');
+    expect(environment({ transformRowTimeout: '90' }, 'analyze')).not.toHaveProperty(
+      'Variables.SLUICE_ROW_TIMEOUT',
+    );
+  });
+
   it('are inside the network where they need it: transform only to claim keys', () => {
     const inside = (keyed: boolean) => {
       const { pipeline } = templates({}, { keyed });
@@ -458,6 +470,20 @@ describe('alarms', () => {
     ]);
   });
 
+  it('tell of records that nobody can put again: reprocess counts them', () => {
+    const { Properties } = resource(
+      templates().pipeline,
+      'AWS::CloudWatch::Alarm',
+      'PipelineAlarmsRecordsLost',
+    );
+    expect(Properties).toMatchObject({
+      Threshold: 0,
+      Metrics: [{ MetricStat: { Stat: 'Sum', Metric: { MetricName: 'recordsLost' } } }],
+    });
+    const [{ MetricStat }] = Properties['Metrics'] as [{ MetricStat: { Metric: { Dimensions: unknown[] } } }];
+    expect(MetricStat.Metric.Dimensions).toContainEqual({ Name: 'function', Value: 'reprocess' });
+  });
+
   it('tell of late frames, frames given up, dead letters, failures, errors and throttles', () => {
     const { pipeline } = templates({ alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms' });
     const alarms = Object.entries(resources(pipeline, 'AWS::CloudWatch::Alarm'));
@@ -467,6 +493,7 @@ describe('alarms', () => {
         'FramesLate',
         'FramesGivenUp',
         'FailureRate',
+        'RecordsLost',
         ...['Tasks', 'Orders', 'Failures', 'Undelivered', 'LostCalls'].map(
           (queue) => `DeadLettersOf${queue}`,
         ),
