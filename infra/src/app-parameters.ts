@@ -10,7 +10,8 @@ export const parameters = {
   pipeline: 'in the repository: a pipeline file, built on the way where no build is given',
   lake: 'buckets of the lake, comma separated: `flights`, `s3://flights/2024/`',
   lakeKey: 'ARN of the KMS key of the lake',
-  lakeEvents: '`false`: objects are not dispatched as they arrive',
+  lakeEvents:
+    'who tells of new objects: `true`, EventBridge (default); `s3`, the bucket itself; `false`, nobody: they are not dispatched as they arrive',
   stack: 'name of the stack; default `sluice-<pipeline>-v<version>`',
   foundation:
     'name of the stack of network and database; default `sluice-<pipeline>`. Pipelines that name the same one share it',
@@ -243,10 +244,17 @@ function lakesOf(given: Parameters): LakeProps[] {
       ...defined({
         prefix: prefix.join('/') || undefined,
         keyArn: given.text('lakeKey'),
-        events: given.flag('lakeEvents'),
+        events: lakeEventsOf(given),
       }),
     };
   });
+}
+
+function lakeEventsOf(given: Parameters): LakeProps['events'] {
+  const events = given.text('lakeEvents');
+  if (events === undefined || events === 's3') return events;
+  if (events === 'true' || events === 'false') return events === 'true';
+  throw new Error(`-c lakeEvents=${events}: it has to be true, s3 or false`);
 }
 
 function cacheOf(given: Parameters): CacheSettings | undefined {

@@ -9,10 +9,14 @@ export interface LakeProps {
   /** ARN of the KMS key of the bucket's objects, where it is one of the customer's. Default: none. */
   readonly keyArn?: string;
   /**
-   * Whether new objects are dispatched as they arrive. The bucket has to send its events to EventBridge for that
-   * (`aws s3api put-bucket-notification-configuration --notification-configuration '{"EventBridgeConfiguration":{}}'`). Default true.
+   * Whether new objects are dispatched as they arrive, and who tells of them. The bucket has to be set up for it: docs/deploy.md has the commands.
+   *
+   * - `true`: EventBridge, to which the bucket sends its events. It tells as many pipelines, and versions of one, as there are.
+   * - `'s3'`: the bucket itself, which may put its notifications into the queue `orders`. S3 takes one receiver for a prefix.
+   *
+   * Default true.
    */
-  readonly events?: boolean;
+  readonly events?: boolean | 's3';
 }
 
 /** How one function runs. */

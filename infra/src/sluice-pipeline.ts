@@ -10,7 +10,7 @@ import { Alarms } from './alarms.ts';
 import { checkConnectionBudget } from './budget.ts';
 import { Cache } from './cache.ts';
 import { addDashboard } from './dashboard.ts';
-import { addEvents, addPublishing, addUndelivered } from './events.ts';
+import { addEvents, addPublishing, addUndelivered, allowNotifications } from './events.ts';
 import { sluiceFunction, type FunctionContext } from './functions.ts';
 import { readManifest, type BuildManifest, type FunctionName } from './manifest.ts';
 import { mapQueue, mapStream } from './mappings.ts';
@@ -31,6 +31,9 @@ export const outputKeys = {
   analyzeFunction: 'SluiceAnalyzeFunction',
   build: 'SluiceBuild',
 } as const;
+
+/** Whoever sets up notifications of a bucket needs it. */
+const NOTIFIED_OUTPUT = 'SluiceDispatchQueueArn';
 
 /** Word of undelivered records comes again every six timeouts of reprocess while the database is away: with the defaults ten hours long. */
 const RECEIVES_OF_AN_OUTAGE = 20;
@@ -182,6 +185,7 @@ export class SluicePipeline extends Construct {
 
     const mappings = this.#map(props, settings);
     addEvents(this, manifest.pipeline, props, { dispatch: this.orders.queue, lostCalls });
+    allowNotifications(props.lakes, this.key, this.orders.queue);
     if (settings.reprocessUndelivered) {
       addUndelivered(this, manifest.pipeline, this.bucket, {
         undelivered: this.undelivered.queue,
@@ -227,6 +231,11 @@ export class SluicePipeline extends Construct {
       alarms: alarms.all,
     });
     this.#output(mappings.dispatch);
+    if (props.lakes.some(({ events }) => events === 's3'))
+      new CfnOutput(this, 'DispatchQueueArnOutput', {
+        value: this.orders.queue.queueArn,
+        description: 'What the notifications of the lake go to',
+      }).overrideLogicalId(NOTIFIED_OUTPUT);
   }
 
   #key(manifest: BuildManifest): Key {

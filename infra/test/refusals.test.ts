@@ -56,6 +56,7 @@ describe('parameters', () => {
     [{ transformRowTimeout: '101' }, /transform.rowTimeout in seconds .* is 101; it has to be 1 to 100/],
     [{ transformRowTimeout: '0' }, /transform.rowTimeout in seconds .* is 0/],
     [{ transformRowTimeout: '1.5' }, /transform.rowTimeout has to be whole seconds/],
+    [{ lakeEvents: 'sometimes' }, /-c lakeEvents=sometimes: it has to be true, s3 or false/],
     [{ failureTopic: 'yes' }, /-c failureTopic=yes: it has to be true or false/],
     [{ failureTopic: 'true', endpoints: 'sqs,kinesis' }, /cannot reach SNS/],
     [{ endpoints: 'sqs,sqz' }, /there is no sqz/],
