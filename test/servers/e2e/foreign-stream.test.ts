@@ -10,6 +10,7 @@ import { reconcileKeyed } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import { inProcessFunction } from '../../../src/testing/lambda/index.ts';
 import { repository } from '../../cli/harness.ts';
+import { UNDELIVERED_BUCKET } from '../stack/peers.ts';
 import { openResults } from '../stack/results.ts';
 import { startStack, type Stack } from '../stack/stack.ts';
 import pipeline from './pipelines/arrivals.ts';
@@ -41,6 +42,7 @@ describe('somebody else’s stream, under the runtime client', () => {
     await stack.peers.kinesalite.createStream(ORDERS, SHARDS);
     store = await openResults(stack.peers.postgres.url);
     redis = new Redis(stack.peers.redis.url, { maxRetriesPerRequest: null });
+    stack.twin.add(inProcessFunction('transform-away', () => Promise.reject(new Error('it is away'))));
     // What an event brings comes backwards, and all of it twice.
     stack.twin.add(
       inProcessFunction('transform-out-of-order', (event) => {
@@ -89,7 +91,7 @@ describe('somebody else’s stream, under the runtime client', () => {
   }
 
   it(
-    'counts each record once, whatever comes twice, backwards, or after Redis has forgotten it',
+    'counts each record once, whatever comes twice, backwards, after Redis has forgotten it, or after it was given up',
     { timeout: 300_000 },
     async () => {
       const first = shipments(0, 400);
@@ -135,8 +137,28 @@ describe('somebody else’s stream, under the runtime client', () => {
       expect((failures[0]!.failure.position as { readonly key: string }).key).toMatch(
         /^\d{4}-\d\d-\d\d-orders-shardId-\d{12}-\d{56}$/,
       );
-      // It blocks nobody: no batch was given up, and none is left.
+      // It blocks nobody: no batch was given up.
       for (const mapping of [...mappings, ...again]) expect(mapping.counts.discarded).toBe(0);
+      for (const mapping of again) await mapping.disable();
+
+      // All of it, and what has come since, given up by a mapping: it lies in S3, and one call brings it back under the same keys.
+      const third = shipments(800, 1_000);
+      await put(textsOf(third));
+      const givingUp = stack.twin.mapStream('transform-away', {
+        kinesis: stack.peers.kinesis,
+        streamName: ORDERS,
+        batchSize: 100,
+        maximumRetryAttempts: 0,
+        onFailure: { kind: 's3', s3: stack.peers.s3, bucket: UNDELIVERED_BUCKET },
+      });
+      await stack.twin.idle(soon());
+      expect(givingUp.counts.discarded).toBe(1_001);
+      await stack.twin.invoke('reprocess', { undelivered: `s3://${UNDELIVERED_BUCKET}/aws/lambda/` });
+      await stack.twin.idle(soon());
+      expect(await lanes()).toEqual(lanesOf([...first, ...second, ...third]));
+      expect(await store.keyedSources(GENERATION, never)).toMatchObject([
+        { source: ORDERS, rows: 1_001, transformed: 1_000, failed: 1, applied: 1_000 },
+      ]);
     },
   );
 });
