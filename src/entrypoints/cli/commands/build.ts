@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { buildPipeline } from '../build/build-pipeline.ts';
-import { optionalParts, type OptionalPart } from '../build/left-out.ts';
 import { measureColdStart, type ColdStart } from '../build/cold-start.ts';
+import { optionalParts, type OptionalPart } from '../build/left-out.ts';
 import { functionNames, type BuildManifest, type FunctionName } from '../build/manifest.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonOption } from '../options.ts';
