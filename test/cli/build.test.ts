@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { firstReply } from '../../src/entrypoints/cli/build/first-call.ts';
 import { measureColdStart, type ColdStart } from '../../src/entrypoints/cli/build/cold-start.ts';
 import {
@@ -86,11 +86,26 @@ describe('sluice build', { timeout: 120_000 }, () => {
       code: 'E_PIPELINE_INVALID',
       message: 'the function analyze does not start: it replied {"batchItemFailures":[]}',
     });
+  });
+
+  test('measures without what Node has compiled before, and with the variables of the pipeline’s own', async () => {
+    await using scratch = await Scratch.make();
     // What a pipeline writes by itself is no reply.
     await scratch.write(
       'index.mjs',
-      `console.log('hello'); export const handler = async () => (${JSON.stringify(firstReply)});`,
+      `console.log('hello');
+      const { NODE_COMPILE_CACHE, AWS_PROFILE, SHIPMENTS } = process.env;
+      const isCold = NODE_COMPILE_CACHE === undefined && AWS_PROFILE === undefined && SHIPMENTS === 'mine';
+      export const handler = async () => (isCold ? ${JSON.stringify(firstReply)} : null);`,
     );
-    expect((await measureColdStart('analyze', file)).replied).toBeGreaterThan(0);
+    vi.stubEnv('NODE_COMPILE_CACHE', scratch.path('compiled'));
+    vi.stubEnv('AWS_PROFILE', 'somebody');
+    vi.stubEnv('SHIPMENTS', 'mine');
+    try {
+      const { replied } = await measureColdStart('analyze', scratch.path('index.mjs'));
+      expect(replied).toBeGreaterThan(0);
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });

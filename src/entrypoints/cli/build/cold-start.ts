@@ -59,9 +59,11 @@ async function startOnce(name: FunctionName, file: string): Promise<ColdStart> {
   }
 }
 
-/** The pipeline's code may read variables of its own; those of AWS and Sluice are of another place. */
+/** The pipeline's code may read variables of its own; those of AWS and Sluice are of another place, and what Node has compiled before is not there on Lambda. */
 function ownVariables(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS|SLUICE)_/.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(AWS_|SLUICE_|NODE_COMPILE_CACHE$)/.test(name)),
+  );
 }
 
 function median(times: readonly ColdStart[], of: keyof ColdStart): number {
