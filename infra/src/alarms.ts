@@ -100,6 +100,11 @@ export class Alarms extends Construct {
       }),
       over: props.failurePercent,
     });
+    this.#add('RecordsLost', {
+      says: 'Records that a mapping gave up are gone from their stream: sections among them are done again by the next dispatch, messages from elsewhere have to be sent again.',
+      metric: metrics.sum('recordsLost', FIVE_MINUTES),
+      over: 0,
+    });
     for (const [name, target] of Object.entries(functions)) {
       this.#add(`ErrorsOf${name}`, {
         says: `${name} fails: see its log, or \`sluice doctor --logs\`.`,

@@ -10,7 +10,8 @@ export const parameters = {
   pipeline: 'in the repository: a pipeline file, built on the way where no build is given',
   lake: 'buckets of the lake, comma separated: `flights`, `s3://flights/2024/`',
   lakeKey: 'ARN of the KMS key of the lake',
-  lakeEvents: '`false`: objects are not dispatched as they arrive',
+  lakeEvents:
+    'who tells of new objects: `true`, EventBridge (default); `s3`, the bucket itself; `false`, nobody: they are not dispatched as they arrive',
   stack: 'name of the stack; default `sluice-<pipeline>-v<version>`',
   foundation:
     'name of the stack of network and database; default `sluice-<pipeline>`. Pipelines that name the same one share it',
@@ -42,6 +43,8 @@ export const parameters = {
   transformPollers: 'dedicated pollers, `10-200`, in place of transformConcurrency',
   transformMemory: 'MiB',
   transformTimeout: 'seconds',
+  transformRowTimeout:
+    'seconds that one row may take, where a task comes again; at most a third of transformTimeout',
   analyzeConcurrency: 'batches at once',
   analyzeMemory: 'MiB',
   reprocessAutomatic: '`true`: failures of other builds are redriven as they arrive',
@@ -179,6 +182,7 @@ export function pipelinePropsOf(given: Parameters): Omit<SluicePipelineProps, 'b
   const pollers = given.range('transformPollers');
   const retention = given.number('streamRetentionHours');
   const timeout = given.number('transformTimeout');
+  const rowTimeout = given.number('transformRowTimeout');
   const publishMinutes = given.number('publishMinutes');
   const shards = given.text('shards');
   const schedule = given.text('schedule');
@@ -189,6 +193,7 @@ export function pipelinePropsOf(given: Parameters): Omit<SluicePipelineProps, 'b
       concurrency: given.number('transformConcurrency'),
       memoryMiB: given.number('transformMemory'),
       timeout: timeout === undefined ? undefined : Duration.seconds(timeout),
+      rowTimeout: rowTimeout === undefined ? undefined : Duration.seconds(rowTimeout),
       pollers: pollers === undefined ? undefined : { minimum: pollers[0], maximum: pollers[1] },
     }),
     analyze: defined({
@@ -239,10 +244,17 @@ function lakesOf(given: Parameters): LakeProps[] {
       ...defined({
         prefix: prefix.join('/') || undefined,
         keyArn: given.text('lakeKey'),
-        events: given.flag('lakeEvents'),
+        events: lakeEventsOf(given),
       }),
     };
   });
+}
+
+function lakeEventsOf(given: Parameters): LakeProps['events'] {
+  const events = given.text('lakeEvents');
+  if (events === undefined || events === 's3') return events;
+  if (events === 'true' || events === 'false') return events === 'true';
+  throw new Error(`-c lakeEvents=${events}: it has to be true, s3 or false`);
 }
 
 function cacheOf(given: Parameters): CacheSettings | undefined {

@@ -25,6 +25,12 @@ export function auroraConnections(minimumCapacity: number, maximumCapacity: numb
  */
 const SHARE = 0.5;
 
+/**
+ * A container that finishes the work of another build by that one's kept bundle holds connections of both. Counted is one such build, that which a deployment has replaced
+ * last: what those before it began is through, or waits in few containers. Dispatch leaves the work of others to them.
+ */
+const BUILDS: Concurrency = { dispatch: 1, analyze: 2, reprocess: 2 };
+
 /** How many containers of a function may run at once. Of transform none: it has no connection. */
 export type Concurrency = Readonly<Record<Exclude<FunctionName, 'transform'>, number>>;
 
@@ -38,13 +44,14 @@ export function checkConnectionBudget(
 ): void {
   // A proxy hands one connection to many containers.
   if (maxConnections === null) return;
-  const parts = Object.entries(concurrency).map(([name, containers]) => ({ name, containers }));
-  const wanted = parts.reduce((sum, { containers }) => sum + containers * connectionsPerContainer, 0);
+  const parts = (['dispatch', 'analyze', 'reprocess'] as const).map((name) => ({
+    text: `${name} ${concurrency[name]} × ${connectionsPerContainer}${BUILDS[name] > 1 ? ` × ${BUILDS[name]} builds` : ''}`,
+    connections: concurrency[name] * connectionsPerContainer * BUILDS[name],
+  }));
+  const wanted = parts.reduce((total, { connections }) => total + connections, 0);
   const allowed = Math.floor(maxConnections * SHARE);
   if (wanted <= allowed) return;
-  const sum = parts
-    .map(({ name, containers }) => `${name} ${containers} × ${connectionsPerContainer}`)
-    .join(' + ');
+  const sum = parts.map(({ text }) => text).join(' + ');
   throw new Error(
     `connections to the database: ${sum} = ${wanted}, but it takes ${maxConnections}, of which one pipeline may have ${allowed}. ` +
       'Lower analyze.concurrency, dispatch.concurrency or databaseConnections, give the database more capacity, or put a proxy before it',

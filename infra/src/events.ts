@@ -1,5 +1,7 @@
+import { Stack } from 'aws-cdk-lib';
 import { CfnRule } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { Key } from 'aws-cdk-lib/aws-kms';
 import type { Function } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -26,7 +28,7 @@ export function addEvents(
 ): void {
   const rules: CfnRule[] = [];
   for (const [index, { bucketName, prefix = '', events = true }] of lakes.entries()) {
-    if (!events) continue;
+    if (events !== true) continue;
     rules.push(
       new CfnRule(scope, `ObjectCreated${index}`, {
         description: `Sluice: new objects of ${bucketName} for ${pipeline}`,
@@ -57,6 +59,35 @@ export function addEvents(
     );
   }
   allowRules(rules, [targets.dispatch, targets.lostCalls]);
+}
+
+/** Buckets that tell of their objects by themselves, into the dispatch queue: who sets that up for a bucket is its owner. */
+export function allowNotifications(lakes: readonly LakeProps[], key: Key, dispatch: Queue): void {
+  const buckets = lakes.filter(({ events }) => events === 's3').map(({ bucketName }) => bucketName);
+  if (buckets.length === 0) return;
+  const { partition, account } = Stack.of(dispatch);
+  // The name of a bucket that is gone may be somebody else's by now.
+  const ofThisAccount = { StringEquals: { 'aws:SourceAccount': account } };
+  const sources = [...new Set(buckets)].map((bucket) => `arn:${partition}:s3:::${bucket}`);
+  const s3 = new ServicePrincipal('s3.amazonaws.com');
+  dispatch.addToResourcePolicy(
+    new PolicyStatement({
+      principals: [s3],
+      actions: ['sqs:SendMessage'],
+      resources: [dispatch.queueArn],
+      conditions: { ...ofThisAccount, ArnEquals: { 'aws:SourceArn': sources } },
+    }),
+  );
+  // The queue is encrypted, and S3 writes into it by itself.
+  key.addToResourcePolicy(
+    new PolicyStatement({
+      sid: 'NotificationsOfLakes',
+      principals: [s3],
+      actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+      resources: ['*'],
+      conditions: ofThisAccount,
+    }),
+  );
 }
 
 /** What a mapping gives up lies in the state bucket: S3 tells the queue that reprocess puts it again from. */

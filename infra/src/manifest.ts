@@ -26,6 +26,8 @@ export interface BuildManifest {
   readonly maxFrameBytes: number;
   /** Whether the pipeline names messages from elsewhere (`source.id`): only then there is something to claim in Redis. */
   readonly keyed: boolean;
+  /** What `sluice build --without` left out of the functions. */
+  readonly without: readonly string[];
   readonly functions: Readonly<Record<FunctionName, BundleDescription>>;
 }
 
@@ -47,7 +49,7 @@ export function readManifest(folder: string): BuildManifest {
   const manifest = JSON.parse(text) as Partial<BuildManifest>;
   const wrong = (field: string, what: string): Error =>
     new Error(`${path}: ${field} ${what}; build again with the Sluice that this stack belongs to`);
-  const { pipeline, version, build, partitions, maxFrameBytes, keyed, functions } = manifest;
+  const { pipeline, version, build, partitions, maxFrameBytes, keyed, without, functions } = manifest;
   // It becomes part of the names of stacks and functions.
   if (typeof pipeline !== 'string' || !/^[\w-]{1,64}$/.test(pipeline))
     throw wrong('pipeline', 'is no name of a pipeline');
@@ -57,6 +59,7 @@ export function readManifest(folder: string): BuildManifest {
   }
   if (typeof build !== 'string' || !/^[\w.-]{1,128}$/.test(build)) throw wrong('build', 'is no digest');
   if (typeof keyed !== 'boolean') throw wrong('keyed', 'is neither true nor false');
+  if (!Array.isArray(without)) throw wrong('without', 'is no list');
   for (const name of functionNames) {
     const file = functions?.[name]?.file;
     if (typeof file !== 'string') throw wrong(`functions.${name}`, 'has no file');

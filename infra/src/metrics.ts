@@ -17,6 +17,7 @@ const counters = {
   stale: 'analyze',
   failuresOpened: 'analyze',
   failuresClosed: 'analyze',
+  recordsLost: 'reprocess',
 } as const satisfies Record<string, FunctionName>;
 
 export type CounterName = keyof typeof counters;

@@ -9,10 +9,14 @@ export interface LakeProps {
   /** ARN of the KMS key of the bucket's objects, where it is one of the customer's. Default: none. */
   readonly keyArn?: string;
   /**
-   * Whether new objects are dispatched as they arrive. The bucket has to send its events to EventBridge for that
-   * (`aws s3api put-bucket-notification-configuration --notification-configuration '{"EventBridgeConfiguration":{}}'`). Default true.
+   * Whether new objects are dispatched as they arrive, and who tells of them. The bucket has to be set up for it: docs/deploy.md has the commands.
+   *
+   * - `true`: EventBridge, to which the bucket sends its events. It tells as many pipelines, and versions of one, as there are.
+   * - `'s3'`: the bucket itself, which may put its notifications into the queue `orders`. S3 takes one receiver for a prefix.
+   *
+   * Default true.
    */
-  readonly events?: boolean;
+  readonly events?: boolean | 's3';
 }
 
 /** How one function runs. */
@@ -36,6 +40,11 @@ export interface TransformSettings extends FunctionSettings {
    * whether there is work or not. Minimum 2 to 200, maximum 2 to 2,000. Default: none.
    */
   readonly pollers?: { readonly minimum: number; readonly maximum: number };
+  /**
+   * How long one row may take where a task comes again and is probed: whole seconds, at most a third of `timeout`, which ends a row first. Default 30 seconds, or that
+   * third.
+   */
+  readonly rowTimeout?: Duration;
 }
 
 export interface AnalyzeSettings extends FunctionSettings {

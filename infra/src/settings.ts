@@ -15,6 +15,8 @@ export interface Settings {
   >;
   readonly dispatchConcurrency: number;
   readonly transformConcurrency: number;
+  /** `null`: the function's own default. */
+  readonly rowTimeout: Duration | null;
   readonly transformPollers: { readonly minimum: number; readonly maximum: number } | null;
   readonly analyzeConcurrency: number;
   readonly reprocessConcurrency: number;
@@ -61,6 +63,7 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
     dispatchConcurrency: dispatch?.concurrency ?? 4,
     transformConcurrency: transform?.concurrency ?? 250,
     transformPollers: transform?.pollers ?? null,
+    rowTimeout: transform?.rowTimeout ?? null,
     // A stream on demand doubles what it was used for: room for twice the shards that it starts with.
     analyzeConcurrency: analyze?.concurrency ?? (shards ?? 2 * ON_DEMAND_SHARDS) * parallelizationFactor + 1,
     reprocessConcurrency: reprocess?.concurrency ?? 2,
@@ -88,6 +91,7 @@ export function settingsOf(props: SluicePipelineProps, manifest: BuildManifest):
     undeliveredRetention: props.undeliveredRetention ?? Duration.days(90),
   };
   check(settings);
+  checkParts(manifest, { redis: settings.cache !== null, postgres: props.foundation !== null });
   if (props.lakes.length === 0 && !fromElsewhere)
     throw new Error('lakes is empty and no messages come from elsewhere: name a bucket of the lake');
   if (props.foundation === null && settings.cache !== null)
@@ -127,6 +131,16 @@ function check(settings: Settings): void {
     between('transform.pollers.minimum', minimum, 2, 200);
     between('transform.pollers.maximum', maximum, Math.max(2, minimum), 2000);
   }
+  if (settings.rowTimeout !== null) {
+    between(
+      'transform.rowTimeout in seconds (at most a third of transform.timeout)',
+      settings.rowTimeout.toSeconds({ integral: false }),
+      1,
+      settings.functions.transform.timeout.toSeconds() / 3,
+    );
+    if (!Number.isInteger(settings.rowTimeout.toSeconds({ integral: false })))
+      throw new Error('transform.rowTimeout has to be whole seconds');
+  }
   between('analyze.concurrency', settings.analyzeConcurrency, 1, 100_000);
   between('analyze.parallelizationFactor', settings.parallelizationFactor, 1, 10);
   between('analyze.batchSize', settings.batchSize, 1, 10_000);
@@ -152,6 +166,16 @@ function check(settings: Settings): void {
     15,
     3650,
   );
+}
+
+/** What the stack has and the functions were built without would only show when they start. */
+function checkParts({ without }: BuildManifest, has: Readonly<Record<string, boolean>>): void {
+  for (const part of without) {
+    if (has[part] !== false)
+      throw new Error(
+        `the functions were built without ${part}, which this stack has: build them again, without \`--without ${part}\``,
+      );
+  }
 }
 
 function between(what: string, value: number, least: number, most: number): void {

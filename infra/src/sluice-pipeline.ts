@@ -10,7 +10,7 @@ import { Alarms } from './alarms.ts';
 import { checkConnectionBudget } from './budget.ts';
 import { Cache } from './cache.ts';
 import { addDashboard } from './dashboard.ts';
-import { addEvents, addPublishing, addUndelivered } from './events.ts';
+import { addEvents, addPublishing, addUndelivered, allowNotifications } from './events.ts';
 import { sluiceFunction, type FunctionContext } from './functions.ts';
 import { readManifest, type BuildManifest, type FunctionName } from './manifest.ts';
 import { mapQueue, mapStream } from './mappings.ts';
@@ -31,6 +31,9 @@ export const outputKeys = {
   analyzeFunction: 'SluiceAnalyzeFunction',
   build: 'SluiceBuild',
 } as const;
+
+/** Whoever sets up notifications of a bucket needs it. */
+const NOTIFIED_OUTPUT = 'SluiceDispatchQueueArn';
 
 /** Word of undelivered records comes again every six timeouts of reprocess while the database is away: with the defaults ten hours long. */
 const RECEIVES_OF_AN_OUTAGE = 20;
@@ -156,7 +159,13 @@ export class SluicePipeline extends Construct {
     const dispatch = make('dispatch', { ...withResults, SLUICE_LAKE: lake.join(',') }, inside);
     const transform = make(
       'transform',
-      cache === null ? common : { ...common, SLUICE_REDIS_URL: cache.url },
+      {
+        ...common,
+        ...(cache === null ? {} : { SLUICE_REDIS_URL: cache.url }),
+        ...(settings.rowTimeout === null
+          ? {}
+          : { SLUICE_ROW_TIMEOUT: String(settings.rowTimeout.toSeconds()) }),
+      },
       // Without Redis nothing inside the network is called: outside it starts sooner and needs no endpoints.
       cache === null || inside === null ? null : { ...inside, groups: [...inside.groups, cache.clients] },
     );
@@ -176,6 +185,7 @@ export class SluicePipeline extends Construct {
 
     const mappings = this.#map(props, settings);
     addEvents(this, manifest.pipeline, props, { dispatch: this.orders.queue, lostCalls });
+    allowNotifications(props.lakes, this.key, this.orders.queue);
     if (settings.reprocessUndelivered) {
       addUndelivered(this, manifest.pipeline, this.bucket, {
         undelivered: this.undelivered.queue,
@@ -221,6 +231,11 @@ export class SluicePipeline extends Construct {
       alarms: alarms.all,
     });
     this.#output(mappings.dispatch);
+    if (props.lakes.some(({ events }) => events === 's3'))
+      new CfnOutput(this, 'DispatchQueueArnOutput', {
+        value: this.orders.queue.queueArn,
+        description: 'What the notifications of the lake go to',
+      }).overrideLogicalId(NOTIFIED_OUTPUT);
   }
 
   #key(manifest: BuildManifest): Key {

@@ -18,6 +18,7 @@ export class BuildFolder implements Disposable {
       partitions: 32,
       maxFrameBytes: 983_040,
       keyed: false,
+      without: [],
       functions: Object.fromEntries(
         functionNames.map((name) => [
           name,

@@ -7,6 +7,7 @@ describe('cdk-nag (AwsSolutions, Serverless) and the checks of CDK itself', () =
   it.each<[what: string, context: Record<string, string>, keyed: boolean]>([
     ['a pipeline over a lake', {}, false],
     ['results in S3', { results: 's3' }, false],
+    ['a lake that tells of its objects by itself', { lakeEvents: 's3' }, false],
     [
       'messages from elsewhere, with everything switched on',
       {

@@ -25,7 +25,7 @@ describe('the budget of connections', () => {
 
   it('is checked when the stack is synthesized, with the sum and what to do', () => {
     expect(() => templates({ databaseCapacity: '0.5-1', analyzeConcurrency: '60' })).toThrow(
-      /dispatch 4 × 2 \+ analyze 60 × 2 \+ reprocess 4 × 2 = 136, but it takes 189, of which one pipeline may have 94.*analyze\.concurrency/,
+      /dispatch 4 × 2 \+ analyze 60 × 2 × 2 builds \+ reprocess 4 × 2 × 2 builds = 264, but it takes 189, of which one pipeline may have 94.*analyze\.concurrency/,
     );
     expect(() =>
       templates({ databaseCapacity: '0.5-1', analyzeConcurrency: '60', databaseProxy: 'true' }),
@@ -33,9 +33,10 @@ describe('the budget of connections', () => {
   });
 
   it('lets through what fits to the last one', () => {
-    const concurrency = { dispatch: 2, analyze: 46, reprocess: 2 };
+    // Analyze and reprocess with the bundle of a build before beside their own.
+    const concurrency = { dispatch: 2, analyze: 22, reprocess: 2 };
     expect(() => checkConnectionBudget(concurrency, 1, 100)).not.toThrow();
-    expect(() => checkConnectionBudget({ ...concurrency, analyze: 47 }, 1, 100)).toThrow(/= 51/);
+    expect(() => checkConnectionBudget({ ...concurrency, analyze: 23 }, 1, 100)).toThrow(/= 52/);
   });
 });
 
@@ -52,6 +53,10 @@ describe('parameters', () => {
     [{ recordBytes: '20971520' }, /recordBytes is 20971520/],
     [{ shards: 'many' }, /-c shards=many: it has to be a number/],
     [{ transformTimeout: '901' }, /transform.timeout in seconds is 901/],
+    [{ transformRowTimeout: '101' }, /transform.rowTimeout in seconds .* is 101; it has to be 1 to 100/],
+    [{ transformRowTimeout: '0' }, /transform.rowTimeout in seconds .* is 0/],
+    [{ transformRowTimeout: '1.5' }, /transform.rowTimeout has to be whole seconds/],
+    [{ lakeEvents: 'sometimes' }, /-c lakeEvents=sometimes: it has to be true, s3 or false/],
     [{ failureTopic: 'yes' }, /-c failureTopic=yes: it has to be true or false/],
     [{ failureTopic: 'true', endpoints: 'sqs,kinesis' }, /cannot reach SNS/],
     [{ endpoints: 'sqs,sqz' }, /there is no sqz/],
@@ -81,11 +86,21 @@ describe('the build folder', () => {
     refused({ pipeline: '../x' }, /pipeline is no name/);
     refused({ version: 0 }, /version is no whole number/);
     refused({ keyed: undefined }, /keyed is neither/);
+    refused({ without: undefined }, /without is no list/);
     refused({ build: '../../x' }, /build is no digest/);
     refused({ functions: {} }, /functions\.dispatch has no file/);
     refused(
       { functions: { ...folder.manifest.functions, analyze: { file: 'analyze/gone.mjs' } } },
       /functions\.analyze names analyze\/gone\.mjs, which is not there/,
     );
+  });
+
+  it('has to have what the stack has: Redis for messages, a client of PostgreSQL for a database', () => {
+    const withoutBoth = { without: ['redis', 'postgres'] };
+    expect(() => templates({ results: 's3' }, withoutBoth)).not.toThrow();
+    expect(() => templates({}, withoutBoth)).toThrow(/built without postgres, which this stack has/);
+    expect(() => templates({}, { without: ['redis'] })).not.toThrow();
+    expect(() => templates({}, { without: ['redis'], keyed: true })).toThrow(/built without redis/);
+    expect(() => templates({}, { without: ['parquet'] })).toThrow(/built without parquet/);
   });
 });

@@ -1,6 +1,10 @@
-import { Match } from 'aws-cdk-lib/assertions';
+import { App, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { CfnBucket } from 'aws-cdk-lib/aws-s3';
 import { describe, expect, it } from 'vitest';
 import { functionNames } from '../src/manifest.ts';
+import { SluicePipeline } from '../src/sluice-pipeline.ts';
+import { BuildFolder } from './build-folder.ts';
 import { resource, resources, templates, textOf } from './synthesize.ts';
 
 describe('the functions', () => {
@@ -52,6 +56,18 @@ describe('the functions', () => {
     expect(environment('dispatch')).toEqual([...common, ...database, 'SLUICE_LAKE'].sort());
     expect(environment('analyze')).toEqual([...common, ...database].sort());
     expect(environment('reprocess')).toEqual([...common, ...database, 'SLUICE_UNDELIVERED_QUEUE_URL'].sort());
+  });
+
+  it('give a row the time that transform is told, and its own default where nobody says', () => {
+    const environment = (context: Record<string, string>, name = 'transform') =>
+      resource(templates(context).pipeline, 'AWS::Lambda::Function', `Pipeline${name}`).Properties[
+        'Environment'
+      ];
+    expect(environment({})).not.toHaveProperty('Variables.SLUICE_ROW_TIMEOUT');
+    expect(environment({ transformRowTimeout: '90' })).toHaveProperty('Variables.SLUICE_ROW_TIMEOUT', '90');
+    expect(environment({ transformRowTimeout: '90' }, 'analyze')).not.toHaveProperty(
+      'Variables.SLUICE_ROW_TIMEOUT',
+    );
   });
 
   it('are inside the network where they need it: transform only to claim keys', () => {
@@ -209,6 +225,55 @@ describe('what starts work', () => {
       detail: { bucket: { name: ['flights'] }, object: { key: [{ prefix: '2024/' }] } },
     });
     expect(textOf((rule['Targets'] as { Arn: unknown }[])[0]?.Arn)).toBe('<PipelineOrdersQueue.Arn>');
+  });
+
+  it('are objects of which the bucket tells by itself: it may put that into the queue of orders, and nobody else’s bucket may', () => {
+    const { pipeline } = templates({ lake: 's3://flights/2024/,weather', lakeEvents: 's3' });
+    expect(Object.keys(resources(pipeline, 'AWS::Events::Rule')).join()).not.toContain('ObjectCreated');
+    const [toQueue, ...more] = allowedToS3(pipeline, 'AWS::SQS::QueuePolicy', 'PolicyDocument');
+    expect(more).toEqual([]);
+    expect(toQueue).toMatchObject({ Action: 'sqs:SendMessage' });
+    expect(textOf(toQueue?.Resource)).toBe('<PipelineOrdersQueue.Arn>');
+    expect(toQueue?.Condition.ArnEquals['aws:SourceArn']?.map(textOf)).toEqual([
+      'arn:<Partition>:s3:::flights',
+      'arn:<Partition>:s3:::weather',
+    ]);
+    const [withKey] = allowedToS3(pipeline, 'AWS::KMS::Key', 'KeyPolicy');
+    expect(withKey).toMatchObject({ Action: ['kms:Decrypt', 'kms:GenerateDataKey'] });
+    for (const statement of [toQueue, withKey])
+      expect(statement?.Condition.StringEquals).toEqual({ 'aws:SourceAccount': { Ref: 'AWS::AccountId' } });
+    // For whoever sets the notifications up.
+    expect(textOf(pipeline.findOutputs('SluiceDispatchQueueArn')['SluiceDispatchQueueArn']?.['Value'])).toBe(
+      '<PipelineOrdersQueue.Arn>',
+    );
+    const byEventBridge = templates({ lake: 'flights' }).pipeline;
+    expect(byEventBridge.findOutputs('SluiceDispatchQueueArn')).toEqual({});
+    expect(allowedToS3(byEventBridge, 'AWS::SQS::QueuePolicy', 'PolicyDocument')).toEqual([]);
+    expect(allowedToS3(byEventBridge, 'AWS::KMS::Key', 'KeyPolicy')).toEqual([]);
+  });
+
+  it('may be a bucket of one’s own stack, without a custom resource', () => {
+    using folder = new BuildFolder();
+    const stack = new Stack(new App(), 'Mine');
+    const { orders } = new SluicePipeline(stack, 'Lanes', {
+      build: folder.path,
+      foundation: null,
+      lakes: [{ bucketName: 'flights', events: 's3' }],
+    });
+    const lake = new CfnBucket(stack, 'Lake', {
+      bucketName: 'flights',
+      notificationConfiguration: {
+        queueConfigurations: [{ event: 's3:ObjectCreated:*', queue: orders.queue.queueArn }],
+      },
+    });
+    // S3 tries whether it may send.
+    lake.node.addDependency(orders);
+    const template = Template.fromStack(stack);
+    const policyOfOrders = Object.keys(resources(template, 'AWS::SQS::QueuePolicy')).find((id) =>
+      id.includes('OrdersQueue'),
+    );
+    expect(template.findResources('AWS::S3::Bucket')['Lake']?.['DependsOn']).toContain(policyOfOrders);
+    expect(JSON.stringify(template.toJSON())).not.toContain('Custom::');
   });
 
   it('is a schedule, too; and results are published by another', () => {
@@ -458,6 +523,20 @@ describe('alarms', () => {
     ]);
   });
 
+  it('tell of records that nobody can put again: reprocess counts them', () => {
+    const { Properties } = resource(
+      templates().pipeline,
+      'AWS::CloudWatch::Alarm',
+      'PipelineAlarmsRecordsLost',
+    );
+    expect(Properties).toMatchObject({
+      Threshold: 0,
+      Metrics: [{ MetricStat: { Stat: 'Sum', Metric: { MetricName: 'recordsLost' } } }],
+    });
+    const [{ MetricStat }] = Properties['Metrics'] as [{ MetricStat: { Metric: { Dimensions: unknown[] } } }];
+    expect(MetricStat.Metric.Dimensions).toContainEqual({ Name: 'function', Value: 'reprocess' });
+  });
+
   it('tell of late frames, frames given up, dead letters, failures, errors and throttles', () => {
     const { pipeline } = templates({ alarmTopic: 'arn:aws:sns:eu-west-1:111122223333:alarms' });
     const alarms = Object.entries(resources(pipeline, 'AWS::CloudWatch::Alarm'));
@@ -467,6 +546,7 @@ describe('alarms', () => {
         'FramesLate',
         'FramesGivenUp',
         'FailureRate',
+        'RecordsLost',
         ...['Tasks', 'Orders', 'Failures', 'Undelivered', 'LostCalls'].map(
           (queue) => `DeadLettersOf${queue}`,
         ),
@@ -478,3 +558,22 @@ describe('alarms', () => {
     pipeline.resourceCountIs('AWS::CloudWatch::Dashboard', 1);
   });
 });
+
+interface AllowedStatement {
+  readonly Principal: unknown;
+  readonly Action: unknown;
+  readonly Resource: unknown;
+  readonly Condition: {
+    readonly ArnEquals: Readonly<Record<string, readonly unknown[]>>;
+    readonly StringEquals: unknown;
+  };
+}
+
+/** What policies of resources of a type let S3 itself do. */
+function allowedToS3(template: Template, type: string, policy: string): readonly AllowedStatement[] {
+  return Object.values(resources(template, type)).flatMap(({ Properties }) =>
+    (Properties[policy] as { Statement: readonly AllowedStatement[] }).Statement.filter(
+      ({ Principal }) => (Principal as { Service?: unknown }).Service === 's3.amazonaws.com',
+    ),
+  );
+}

@@ -287,9 +287,10 @@ async function ingestInto<R>(
   const { pipeline, build, generation, clock, slices, invocation, ports } = call;
   const { dedup } = ports;
   if (dedup === null) {
-    throw new InfrastructureError('messages from elsewhere come in, and SLUICE_REDIS_URL is not set', {
-      code: 'E_CONFIGURATION',
-    });
+    throw new InfrastructureError(
+      'messages from elsewhere come in, and SLUICE_REDIS_URL is not set, or the function was built without redis',
+      { code: 'E_CONFIGURATION' },
+    );
   }
   const { signal, metrics, endsAt: deadline } = invocation;
   const run = dailyRun(generation, 'messages', clock.now(), source);

@@ -226,14 +226,14 @@ describe('the checks of a stack', () => {
   });
 
   it('add connections up: half of the database, all of it', () => {
-    // dispatch 4, analyze 17, reprocess 2, with two connections each.
+    // dispatch 4, analyze 17, reprocess 4, with two connections each; the latter two with those of a kept bundle besides.
     const severity = (connections: number) =>
       problemsOf(undefined, realManifest, connections).map(
         (problem) => `${problem.code} ${problem.severity}`,
       );
-    expect(severity(100)).toEqual([]);
-    expect(severity(99)).toEqual(['D_CONNECTIONS warning']);
-    expect(severity(49)).toEqual(['D_CONNECTIONS error']);
+    expect(severity(184)).toEqual([]);
+    expect(severity(183)).toEqual(['D_CONNECTIONS warning']);
+    expect(severity(91)).toEqual(['D_CONNECTIONS error']);
   });
 
   it('take results in S3 for a place, too', () => {

@@ -19,6 +19,7 @@ export const realManifest: BuildManifest = {
   partitions: 32,
   maxFrameBytes: 983_040,
   keyed: true,
+  without: [],
   functions: { dispatch: bundle, transform: bundle, analyze: bundle, reprocess: bundle },
 };
 

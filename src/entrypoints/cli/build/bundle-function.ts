@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
 import type { Format } from '../../../domain/pipeline.ts';
 import { sluiceEntries } from '../sluice-entries.ts';
+import { leavingOut, type OptionalPart } from './left-out.ts';
 import type { BundledPackage } from './licence-texts.ts';
 import type { FunctionName } from './manifest.ts';
 
@@ -13,6 +14,7 @@ export interface FunctionSource {
   readonly build: string;
   /** What the pipeline declares of its objects: readers of other formats are left out. */
   readonly format: Format | undefined;
+  readonly without: readonly OptionalPart[];
 }
 
 /**
@@ -46,7 +48,7 @@ export async function bundleFunction(
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [runningSluice, ...(source.format === undefined ? [] : [withoutOtherFormats(source.format)])],
+    plugins: [runningSluice, ...leavingOut(source.without, source.format)],
     // Asked for by `pg` inside a try: the native client that nobody installed.
     external: ['pg-native'],
   });
@@ -73,23 +75,6 @@ const runningSluice: Plugin = {
     });
   },
 };
-
-/** Parquet's reader is by far the largest; the readers of text share most of what they are made of. */
-function withoutOtherFormats(format: Format): Plugin {
-  return {
-    name: 'without-other-formats',
-    setup(build) {
-      if (format === 'parquet') return;
-      build.onResolve({ filter: /\/parquet\/decoder\.(ts|js)$/ }, (resolving) => ({
-        path: resolving.path,
-        namespace: 'left-out',
-      }));
-      build.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({
-        contents: 'export const parquetDecoder = undefined;',
-      }));
-    },
-  };
-}
 
 /** From paths as `node_modules/@scope/name/dist/index.js`, which esbuild tells from the folder that it runs in: the innermost packages. */
 function packagesOf(inputs: readonly string[]): BundledPackage[] {

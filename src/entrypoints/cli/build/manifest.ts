@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { DomainError, messageOf } from '../../../domain/errors.ts';
+import type { OptionalPart } from './left-out.ts';
 
 /** The functions that a pipeline is deployed as. */
 export const functionNames = ['dispatch', 'transform', 'analyze', 'reprocess'] as const;
@@ -21,6 +22,8 @@ export interface BuildManifest {
   readonly maxFrameBytes: number;
   /** Whether the pipeline names messages from elsewhere (`source.id`). */
   readonly keyed: boolean;
+  /** What was left out of the functions, because the deployment that they are for has no use for it. */
+  readonly without: readonly OptionalPart[];
   readonly functions: Readonly<Record<FunctionName, BuiltFunction>>;
 }
 

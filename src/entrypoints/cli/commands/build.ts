@@ -1,7 +1,8 @@
 import path from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { buildPipeline } from '../build/build-pipeline.ts';
-import { measureColdStart } from '../build/cold-start.ts';
+import { measureColdStart, type ColdStart } from '../build/cold-start.ts';
+import { optionalParts, type OptionalPart } from '../build/left-out.ts';
 import { functionNames, type BuildManifest, type FunctionName } from '../build/manifest.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { jsonOption } from '../options.ts';
@@ -11,6 +12,7 @@ import { terminalOf } from '../terminal/terminal.ts';
 
 interface Flags {
   readonly out: string;
+  readonly without: readonly OptionalPart[];
   readonly coldStart: boolean;
   readonly json?: true;
 }
@@ -20,10 +22,16 @@ export function buildCommand(exitWith: (code: number) => void): Command {
     .description('bundle a pipeline into its Lambda functions: one ES module each')
     .argument('<pipeline>', 'the pipeline file')
     .option('--out <folder>', 'where the bundles and their manifest go', 'sluice-build')
-    .option('--no-cold-start', 'do not measure how long each bundle takes to load')
+    .option(
+      '--without <parts>',
+      `what the deployment has not, comma separated: ${optionalParts.join(', ')}; sluice deploy knows by itself`,
+      partsArgument,
+      [],
+    )
+    .option('--no-cold-start', 'do not measure how long each function takes to load and to its first reply')
     .addOption(jsonOption())
     .action(async (file: string, flags: Flags) => {
-      const manifest = await buildPipeline(file, flags.out);
+      const manifest = await buildPipeline(file, flags.out, { unneeded: () => flags.without });
       const coldStarts = flags.coldStart ? await measureAll(manifest, flags.out) : undefined;
       if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...manifest, coldStarts })}\n`);
       else process.stdout.write(describe(manifest, flags.out, coldStarts));
@@ -31,13 +39,23 @@ export function buildCommand(exitWith: (code: number) => void): Command {
     });
 }
 
-/** Milliseconds by function. */
-type ColdStarts = Readonly<Record<FunctionName, number>>;
+function partsArgument(text: string): readonly OptionalPart[] {
+  const names = new Set(text.split(',').map((name) => name.trim()));
+  const parts = optionalParts.filter((part) => names.has(part));
+  if (parts.length < names.size)
+    throw new InvalidArgumentError(`It has to be some of ${optionalParts.join(', ')}, comma separated.`);
+  return parts;
+}
+
+/** By function, in whole milliseconds. */
+type ColdStarts = Readonly<Record<FunctionName, ColdStart>>;
 
 async function measureAll({ functions }: BuildManifest, out: string): Promise<ColdStarts> {
-  const times: Partial<Record<FunctionName, number>> = {};
-  for (const name of functionNames)
-    times[name] = Math.round(await measureColdStart(path.resolve(out, functions[name].file)));
+  const times: Partial<Record<FunctionName, ColdStart>> = {};
+  for (const name of functionNames) {
+    const { loaded, replied } = await measureColdStart(name, path.resolve(out, functions[name].file));
+    times[name] = { loaded: Math.round(loaded), replied: Math.round(replied) };
+  }
   return times as ColdStarts;
 }
 
@@ -47,14 +65,19 @@ function describe(manifest: BuildManifest, out: string, coldStarts: ColdStarts |
     { title: 'function' },
     { title: 'bundle', align: 'right' },
     { title: 'gzipped', align: 'right' },
-    ...(coldStarts === undefined ? [] : [{ title: 'loads in', align: 'right' } as const]),
+    ...(coldStarts === undefined
+      ? []
+      : ([
+          { title: 'loaded', align: 'right' },
+          { title: 'first reply', align: 'right' },
+        ] as const)),
     { title: 'file' },
   ] as const;
   const rows = functionNames.map((name) => [
     name,
     formatBytes(functions[name].bytes),
     formatBytes(functions[name].gzipBytes),
-    ...(coldStarts === undefined ? [] : [`${coldStarts[name]} ms`]),
+    ...(coldStarts === undefined ? [] : [`${coldStarts[name].loaded} ms`, `${coldStarts[name].replied} ms`]),
     path.join(out, functions[name].file),
   ]);
   const { width, color } = terminalOf(process.stdout);

@@ -4,8 +4,10 @@ import path from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { SystemClock } from '../../../adapters/inmemory/clock.ts';
 import { DomainError } from '../../../domain/errors.ts';
+import type { AnyPipeline } from '../../../domain/pipeline.ts';
 import { buildPipeline } from '../build/build-pipeline.ts';
 import type { BuildManifest } from '../build/manifest.ts';
+import { unneededBy } from '../deploy/unneeded.ts';
 import { explained } from '../deploy/calls.ts';
 import { deployBuild } from '../deploy/steps.ts';
 import { deployStacks, findToolkit, synthesize } from '../deploy/toolkit.ts';
@@ -58,12 +60,14 @@ export function deployCommand(exitWith: (code: number) => void): Command {
 async function deploy(file: string, flags: Flags, signal: AbortSignal): Promise<number> {
   const toolkit = findToolkit(process.cwd());
   const progress = (line: string) => void process.stdout.write(`${printable(line)}\n`);
-  const manifest = await buildPipeline(file, flags.out);
+  const parameters = Object.fromEntries(flags.context);
+  const unneeded = (pipeline: AnyPipeline) => unneededBy(pipeline, parameters);
+  const manifest = await buildPipeline(file, flags.out, { unneeded });
   progress(`${manifest.pipeline}@${manifest.version}, build ${manifest.build.slice(0, 12)}, in ${flags.out}`);
 
   const output = path.resolve(flags.out, 'cdk.out');
   const context = {
-    ...Object.fromEntries(flags.context),
+    ...parameters,
     ...(flags.stackName === undefined ? {} : { stack: flags.stackName }),
     build: path.resolve(flags.out),
   };

@@ -21,6 +21,8 @@ const SHORTEST_TIMEOUT = 10;
 const DEFAULT_CONNECTIONS = 2;
 /** What one pipeline may take of a database: the rest is for what it replaces, what stands beside it, and people. */
 const SHARE = 0.5;
+/** They finish the work of another build by its kept bundle, which has connections of its own. */
+const KEEPING: ReadonlySet<FunctionName> = new Set(['analyze', 'reprocess']);
 
 export const environment: Check = ({ functions, mappings }) =>
   functions.flatMap((one) => {
@@ -114,7 +116,11 @@ export const connections: Check = (stack, known) => {
   if (unbounded.length > 0 || most === null) return unbounded;
   const parts = caps.map(({ one, cap }) => {
     const each = numberOf(one.environment['SLUICE_DATABASE_CONNECTIONS']) ?? DEFAULT_CONNECTIONS;
-    return { text: `${one.name} ${cap ?? 0} × ${each}`, connections: (cap ?? 0) * each };
+    const builds = KEEPING.has(one.name) ? 2 : 1;
+    return {
+      text: `${one.name} ${cap ?? 0} × ${each}${builds > 1 ? ` × ${builds} builds` : ''}`,
+      connections: (cap ?? 0) * each * builds,
+    };
   });
   const wanted = parts.reduce((sum, part) => sum + part.connections, 0);
   if (wanted <= most * SHARE) return [];

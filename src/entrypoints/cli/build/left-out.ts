@@ -1,0 +1,61 @@
+import { fileURLToPath } from 'node:url';
+import type { Plugin } from 'esbuild';
+import type { Format } from '../../../domain/pipeline.ts';
+
+/** What a deployment may have no use for, as its stack tells and its pipeline does not: clients of services that it has not. */
+export const optionalParts = ['redis', 'postgres'] as const;
+export type OptionalPart = (typeof optionalParts)[number];
+
+/** A module that is replaced by something of the same exports. */
+interface Replacement {
+  readonly module: RegExp;
+  readonly contents: string;
+}
+
+const replacements: Readonly<Record<OptionalPart, Replacement>> = {
+  redis: {
+    module: /\/adapters\/redis\/module\.(ts|js)$/,
+    // No refusal: a kept bundle finishes its tasks where its stack has Redis by now.
+    contents: `import { ContainerModule } from 'inversify';
+      export const redisDedupModule = () => new ContainerModule(() => {});`,
+  },
+  postgres: {
+    module: /\/results-database\.(ts|js)$/,
+    contents: `import { InfrastructureError } from 'sluice';
+      const refuse = () => {
+        throw new InfrastructureError('SLUICE_DATABASE_URL is set, and the function was built without postgres', { code: 'E_CONFIGURATION' });
+      };
+      export { refuse as databaseModule, refuse as migrateDatabase };`,
+  },
+};
+
+/** Parquet's reader is by far the largest; the readers of text share most of what they are made of. */
+const parquet: Replacement = {
+  module: /\/parquet\/decoder\.(ts|js)$/,
+  contents: 'export const parquetDecoder = undefined;',
+};
+
+/**
+ * Leaves parts out of a bundle.
+ *
+ * @param format what the pipeline declares of its objects: readers of other formats are left out
+ */
+export function leavingOut(without: readonly OptionalPart[], format: Format | undefined): readonly Plugin[] {
+  const left = without.map((part) => replacements[part]);
+  if (format !== undefined && format !== 'parquet') left.push(parquet);
+  return left.map(replacing);
+}
+
+function replacing({ module, contents }: Replacement): Plugin {
+  const namespace = `without ${module.source}`;
+  return {
+    name: namespace,
+    setup(build) {
+      build.onResolve({ filter: module }, ({ path }) => ({ path, namespace }));
+      build.onLoad({ filter: /.*/, namespace }, () => ({
+        contents,
+        resolveDir: fileURLToPath(new URL('.', import.meta.url)),
+      }));
+    },
+  };
+}
