@@ -87,18 +87,23 @@ export class Stack {
 
   /** Plans the lake; tried again as the platform does. */
   dispatch(location: string): Promise<void> {
-    const run = `dispatch-${++this.#runs}`;
+    const run = this.#newRun('dispatch');
     return this.#asynchronously('dispatch', (call) => this.#functions.dispatch(run, location, call));
   }
 
   takeOver(): Promise<void> {
-    const run = `take-over-${++this.#runs}`;
+    const run = this.#newRun('take-over');
     return this.#asynchronously('take-over', (call) => this.#functions.takeOver(run, call));
   }
 
   reprocess(): Promise<void> {
-    const run = `redrive-${++this.#runs}`;
+    const run = this.#newRun('redrive');
     return this.#asynchronously('reprocess', (call) => this.#functions.reprocess(run, call));
+  }
+
+  /** Versions stand beside each other over one store: each run has an id of its own. */
+  #newRun(what: string): string {
+    return `${what}-${++this.#runs}-of-v${this.program.pipeline.version}`;
   }
 
   /** A queue delivers messages from elsewhere until they are taken, and now and then once more. */
