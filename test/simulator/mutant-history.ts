@@ -6,11 +6,13 @@ import { play } from './history-of-seed.ts';
 // Faults are thrown by the thousand, and nobody reads where from.
 Error.stackTraceLimit = 0;
 
-const [first = 1, step = 1, seeds = 1, rows = 1] = process.argv.slice(2).map(Number);
+const [first = 1, step = 1, seeds = 1, rows = 1, known] = process.argv.slice(2).map(Number);
+const others = Array.from({ length: seeds }, (_, played) => first + played * step);
 let caught: { readonly seed: number; readonly wrong: readonly string[] } | null = null;
-for (let played = 0; played < seeds && caught === null; played++) {
-  const seed = first + played * step;
+for (const seed of known === undefined ? others : [known, ...others]) {
   const { wrong } = await play(scenarioOf(seed, rows));
-  if (wrong.length > 0) caught = { seed, wrong: wrong.slice(0, 5) };
+  if (wrong.length === 0) continue;
+  caught = { seed, wrong: wrong.slice(0, 5) };
+  break;
 }
 process.stdout.write(JSON.stringify(caught));

@@ -43,7 +43,12 @@ function planting({ file, find, replace }: Mutant): Plugin {
 }
 
 /** What the histories show, as JSON: `null` where nothing is wrong. */
-async function play(name: string, plugins: Plugin[], seeds: number, step = 1): Promise<unknown> {
+async function play(
+  name: string,
+  plugins: Plugin[],
+  seeds: number,
+  { step = 1, known }: { readonly step?: number; readonly known?: number | undefined } = {},
+): Promise<unknown> {
   const outfile = path.join(folder, `${name.replaceAll(/\W+/g, '-')}.mjs`);
   await build({
     entryPoints: [entry],
@@ -59,9 +64,13 @@ async function play(name: string, plugins: Plugin[], seeds: number, step = 1): P
     logLevel: 'silent',
     plugins,
   });
-  const { stdout } = await execute(process.execPath, [outfile, step, step, seeds, ROWS].map(String), {
-    timeout: LIMIT_MS,
-  });
+  const { stdout } = await execute(
+    process.execPath,
+    [outfile, step, step, seeds, ROWS, ...(known === undefined ? [] : [known])].map(String),
+    {
+      timeout: LIMIT_MS,
+    },
+  );
   return JSON.parse(stdout);
 }
 
@@ -73,8 +82,7 @@ describe('planted bugs', { timeout: LIMIT_MS }, () => {
   it.for(mutants)('$name', async (mutant) => {
     // What only the deployed functions have shows in their histories alone.
     const step = /^(entrypoints\/lambda|adapters\/aws)\//.test(mutant.file) ? LAMBDA_EVERY : 1;
-    expect(await play(mutant.name, [planting(mutant)], SEEDS, step)).toMatchObject({
-      seed: expect.any(Number),
-    });
+    const caught = await play(mutant.name, [planting(mutant)], SEEDS, { step, known: mutant.seed });
+    expect(caught).toMatchObject({ seed: expect.any(Number) });
   });
 });

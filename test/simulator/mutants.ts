@@ -6,6 +6,8 @@ export interface Mutant {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** A history that shows it, of a bug that few show: tried first. What follows from a seed may change; then the others are tried. */
+  readonly seed?: number;
 }
 
 /** Each of these loses something, counts something twice, or leaves something undone. One that survives is a hole in the oracle. */
@@ -47,12 +49,6 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
-    name: 'frames of another version of the object count',
-    file: 'domain/applying.ts',
-    find: "if (binding === undefined || binding.version !== incoming.object.version) return 'stale';",
-    replace: "if (binding === undefined) return 'stale';",
-  },
-  {
     name: 'what another build has begun is taken over',
     file: 'adapters/inmemory/result-store.ts',
     find: 'const { build, epoch } = section ?? object;',
@@ -60,6 +56,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'old frames of a section that was taken over and begun are applied',
+    seed: 46,
     file: 'adapters/inmemory/result-store.ts',
     find: 'const { build, epoch } = section ?? object;',
     replace: 'const { build, epoch } = ref.epoch < object.epoch ? ref : (section ?? object);',
@@ -103,12 +100,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'keys that somebody else has in hand are skipped',
+    seed: 114,
     file: 'application/ingest/ingest.ts',
     find: "if (claim.state === 'busy') return 'busy';",
     replace: "if (claim.state === 'busy') return 'duplicate';",
   },
   {
     name: 'keys are committed before their messages are put',
+    seed: 50,
     file: 'application/ingest/ingest.ts',
     find: 'const sender = new FrameSender(sendingOf(context, ports));',
     replace:
@@ -122,6 +121,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lease is shorter than what it covers',
+    seed: 12,
     file: 'entrypoints/lambda/handle-transform.ts',
     find: 'const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());',
     replace: 'const leaseMs = 1;',
@@ -141,6 +141,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'sequence numbers are compared as doubles',
+    seed: 420,
     file: 'entrypoints/lambda/partial-response.ts',
     find: '(BigInt(number) < BigInt(least) ? number : least)',
     replace: '(Number(number) < Number(least) ? number : least)',

@@ -106,17 +106,17 @@ export class Stack {
     return `${what}-${++this.#runs}-of-v${this.program.pipeline.version}`;
   }
 
-  /** A queue delivers messages from elsewhere until they are taken, and now and then once more. */
+  /** A queue delivers messages from elsewhere until they are taken: now and then to two at once, and now and then once more. */
   async deliver(source: string, messages: readonly QueuedMessage[]): Promise<void> {
     const { scheduler, random, faults } = this.#world;
     for (let left = messages; left.length > 0;) {
-      try {
-        const batch = left;
-        left = await this.#invoke('ingest', (call) => this.#functions.ingest(source, batch, call));
-        if (faults.strikes('duplicate-delivery')) left = messages;
-      } catch {
-        // All of them come again.
-      }
+      const batch = left;
+      const ingest = () => this.#invoke('ingest', (call) => this.#functions.ingest(source, batch, call));
+      const receivers = faults.strikes('duplicate-delivery') ? [ingest(), ingest()] : [ingest()];
+      const ends = await Promise.allSettled(receivers);
+      // Of an invocation that fails all come again.
+      const again = new Set(ends.flatMap((end) => (end.status === 'fulfilled' ? end.value : batch)));
+      left = faults.strikes('duplicate-delivery') ? messages : batch.filter((message) => again.has(message));
       await scheduler.sleep(1_000 + random.next() * VISIBILITY_MS, unstopped);
     }
   }
