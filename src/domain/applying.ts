@@ -8,6 +8,10 @@ export interface SectionBinding extends Binding {
   readonly version: string;
 }
 
+export function isSameBinding(one: Binding, other: Binding): boolean {
+  return one.build === other.build && one.epoch === other.epoch;
+}
+
 /** What was applied of a section before a frame of it comes. */
 export interface AppliedOfSection {
   /** The ids of its frames are gone then: whatever comes was applied before. */
@@ -38,7 +42,7 @@ export function judgeFrame(
   incoming: IncomingFrame,
 ): ApplyOutcome {
   if (binding === undefined || binding.version !== incoming.object.version) return 'stale';
-  if (incoming.epoch !== binding.epoch || incoming.build !== binding.build) return 'stale';
+  if (!isSameBinding(incoming, binding)) return 'stale';
   if (applied.complete || applied.digest === incoming.digest) return 'duplicate';
   const agreement = judgeReach(applied.reach, incoming);
   if (agreement !== 'agrees') return agreement;

@@ -1,3 +1,4 @@
+import { isSameBinding } from './applying.ts';
 import type { LakeObject } from './lake-object.ts';
 import type { Binding, HeldSection, ObjectPlan, PlanRequest, PlanVerdict } from './ports/result-store.ts';
 
@@ -62,6 +63,6 @@ function completeOf(sections: readonly BegunSection[]): ObjectPlan['complete'] {
 /** Sections that were begun under another epoch are finished under it, whoever plans them: their frames count under no other. */
 function heldBesides(own: Binding, sections: readonly BegunSection[]): readonly HeldSection[] {
   return sections
-    .filter(({ complete, build, epoch }) => !complete && (build !== own.build || epoch !== own.epoch))
+    .filter((section) => !section.complete && !isSameBinding(section, own))
     .map(({ section, build, epoch }) => ({ section, build, epoch }));
 }

@@ -45,7 +45,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'frames of an older epoch count',
     file: 'domain/applying.ts',
-    find: "if (incoming.epoch !== binding.epoch || incoming.build !== binding.build) return 'stale';",
+    find: "if (!isSameBinding(incoming, binding)) return 'stale';",
     replace: '',
   },
   {

@@ -2,7 +2,7 @@ import { ManualClock } from '../../src/adapters/inmemory/clock.ts';
 import { SeededRandom } from '../../src/adapters/inmemory/random.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { Subject } from '../../src/testing/simulator/subject.ts';
-import { broken, lakePipeline, mended, type Settings } from '../usecases/lake-pipeline.ts';
+import { backwards, broken, lakePipeline, mended, type Settings } from '../usecases/lake-pipeline.ts';
 import { contentOf, SKIPPED, type LakeFile, type LakeRow } from '../usecases/lakes.ts';
 
 const FORMS = ['csv', 'csv.gz', 'jsonl', 'jsonl.gz', 'json'] as const;
@@ -78,12 +78,4 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
 function versioned(pipeline: AnyPipeline, version: number, named: boolean): AnyPipeline {
   const { id, ...source } = pipeline.source;
   return { ...pipeline, version, source: named && id !== undefined ? { ...source, id } : source };
-}
-
-/** The same messages in another order: the same answers, other frames. */
-function backwards(pipeline: AnyPipeline): AnyPipeline {
-  return {
-    ...pipeline,
-    transform: (row) => (pipeline.transform(row) as readonly unknown[]).toReversed(),
-  };
 }

@@ -13,7 +13,7 @@ import {
   survives,
   type World,
 } from './harness.ts';
-import { broken, lakePipeline, mended, settings, type Settings } from './lake-pipeline.ts';
+import { backwards, broken, lakePipeline, mended, settings, type Settings } from './lake-pipeline.ts';
 import { contentOf, fillLake, lake, nameOf, type LakeFile, type LakeRow } from './lakes.ts';
 
 const how: Settings = {
@@ -28,13 +28,6 @@ const rows = (from: number, to: number) =>
 const file = (from: number, to: number): LakeFile => ({ form: 'csv', rows: rows(from, to), brokenAt: null });
 
 const never = new AbortController().signal;
-
-/** The same answers by other frames. */
-function backwards(pipeline: AnyPipeline): AnyPipeline {
-  const transform = (taken: Parameters<AnyPipeline['transform']>[0]) =>
-    (pipeline.transform(taken) as readonly unknown[]).toReversed();
-  return { ...pipeline, transform };
-}
 
 function worldOf(files: readonly LakeFile[]): World {
   const world = newWorld();

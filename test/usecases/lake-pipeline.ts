@@ -113,3 +113,11 @@ function spoilt(fate: string): object {
   if (fate === 'nowhere') return { nowhere: true };
   return {};
 }
+
+/** The same messages in another order: the same answers, other frames. */
+export function backwards(pipeline: AnyPipeline): AnyPipeline {
+  return {
+    ...pipeline,
+    transform: (row) => (pipeline.transform(row) as readonly unknown[]).toReversed(),
+  };
+}

@@ -1,3 +1,4 @@
+import { isSameBinding } from '../../domain/applying.ts';
 import type { Binding, HeldSection, ObjectPlan } from '../../domain/ports/result-store.ts';
 import type { Task } from '../../domain/section.ts';
 
@@ -30,7 +31,7 @@ export function splitTasks(
     }
     const { build, epoch } = bindingOf(section);
     const goesOn = (next: number) =>
-      next <= lastSection && !nextOf.has(next) && isSame(bindingOf(next), { build, epoch });
+      next <= lastSection && !nextOf.has(next) && isSameBinding(bindingOf(next), { build, epoch });
     let to = section;
     while (to - section + 1 < sectionsPerTask && goesOn(to + 1)) to++;
     const start = section === 0 ? 0 : (nextOf.get(section - 1) ?? null);
@@ -59,8 +60,4 @@ export function wholeTasks(
     ranges.push({ build, epoch, sections: { from: 0, to }, start: 0, done });
   }
   return ranges;
-}
-
-function isSame(one: Binding, other: Binding): boolean {
-  return one.build === other.build && one.epoch === other.epoch;
 }

@@ -1,22 +1,21 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { SendMessageBatchCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readResults } from '../../../src/application/results/read-results.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import { reconcileKeyed, reconcileObject } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import type { FunctionName } from '../../../src/entrypoints/cli/build/manifest.ts';
 import { csvOf, measureStretches, parcels, STRETCH, type StretchMeasures } from '../chaos/parcels.ts';
 import { orderFile, takenOrder, type DeathOrder } from '../stack/death-orders.ts';
-import { openResults } from '../stack/results.ts';
+import { measuresOf, openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 import pipeline from './pipelines/few-parcels.ts';
 
 const PIPELINE = fileURLToPath(new URL('pipelines/few-parcels.ts', import.meta.url));
-const PRELOAD = pathToFileURL(fileURLToPath(new URL('../stack/die-at-call.ts', import.meta.url))).href;
+const PRELOAD = new URL('../stack/die-at-call.ts', import.meta.url).href;
 const GENERATION = 'few-parcels@1';
 /** What an object holds, and what comes from elsewhere at once. */
 const BATCH = 50;
@@ -140,10 +139,7 @@ describe('a process that dies at any call it makes for a batch of 50 rows', () =
       expect(call).toBeLessThan(MAX_CALLS);
       expect(deaths).toBeGreaterThan(call / STRIDE);
 
-      const found: Record<string, unknown> = {};
-      for await (const result of readResults(store, GENERATION, pipeline, pipeline.analyze.measures, never))
-        found[result.group] = result.measures;
-      expect(found).toEqual(Object.fromEntries(expected));
+      expect(await measuresOf(store, GENERATION, pipeline)).toEqual(Object.fromEntries(expected));
       const planned = await Array.fromAsync(store.objects({ generation: GENERATION }, never));
       expect(planned).toHaveLength(objects);
       for (const object of planned) {

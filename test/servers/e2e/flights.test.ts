@@ -1,10 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readResults } from '../../../src/application/results/read-results.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import { reconcileObject } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
@@ -14,13 +12,13 @@ import { repository } from '../../cli/harness.ts';
 import { expectLanesOfDuckDb, type Lane } from '../../e2e/lanes-of-duckdb.ts';
 import { harmNowAndThen } from '../stack/harm.ts';
 import { localOutcome, outcomeOf } from '../stack/outcome.ts';
-import { openResults } from '../stack/results.ts';
+import { measuresOf, openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 
 const FLIGHTS = path.join(repository, 'node_modules/vega-datasets/data/flights-3m.parquet');
 const PIPELINE = path.join(repository, 'examples/lane-performance.ts');
 const GENERATION = 'lane-performance@1';
-const TAKE_MEMORY = pathToFileURL(fileURLToPath(new URL('../stack/take-memory.ts', import.meta.url))).href;
+const TAKE_MEMORY = new URL('../stack/take-memory.ts', import.meta.url).href;
 const never = new AbortController().signal;
 
 /** A bad day: something goes wrong with every twentieth call or so, in every way that there is. */
@@ -106,11 +104,8 @@ describe('3,000,000 flights through the functions, while calls fail and function
       const local = await localOutcome(PIPELINE, GENERATION, { 'flights.parquet': file });
       expect(await outcomeOf(store, GENERATION)).toEqual(local);
 
-      const { measures } = lanePerformance.analyze;
-      const lanes: Record<string, Lane> = {};
-      for await (const result of readResults(store, GENERATION, lanePerformance, measures, never))
-        lanes[result.group] = result.measures as unknown as Lane;
-      await expectLanesOfDuckDb(lanes, FLIGHTS);
+      const lanes = await measuresOf(store, GENERATION, lanePerformance);
+      await expectLanesOfDuckDb(lanes as Readonly<Record<string, Lane>>, FLIGHTS);
 
       const reply = await stack.twin.invoke('analyze', { publish: true });
       expect(reply).toMatchObject({

@@ -4,14 +4,13 @@ import path from 'node:path';
 import { PutRecordsCommand } from '@aws-sdk/client-kinesis';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readResults } from '../../../src/application/results/read-results.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import { reconcileKeyed } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import { inProcessFunction } from '../../../src/testing/lambda/index.ts';
 import { repository } from '../../cli/harness.ts';
 import { UNDELIVERED_BUCKET } from '../stack/peers.ts';
-import { openResults } from '../stack/results.ts';
+import { measuresOf, openResults } from '../stack/results.ts';
 import { startStack, type Stack } from '../stack/stack.ts';
 import pipeline from './pipelines/arrivals.ts';
 import { lanesOf, shipments, type Shipment } from './shipments.ts';
@@ -77,18 +76,7 @@ describe('somebody else’s stream, under the runtime client', () => {
     expect(FailedRecordCount).toBe(0);
   }
 
-  async function lanes(): Promise<unknown> {
-    const found: Record<string, unknown> = {};
-    for await (const { group, measures } of readResults(
-      store,
-      GENERATION,
-      pipeline,
-      pipeline.analyze.measures,
-      never,
-    ))
-      found[group] = measures;
-    return found;
-  }
+  const lanes = () => measuresOf(store, GENERATION, pipeline);
 
   it(
     'counts each record once, whatever comes twice, backwards, after Redis has forgotten it, or after it was given up',

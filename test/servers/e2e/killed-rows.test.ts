@@ -5,14 +5,13 @@ import path from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readResults } from '../../../src/application/results/read-results.ts';
 import { decodeValue } from '../../../src/application/values/value-reader.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import type { RowPosition } from '../../../src/domain/position.ts';
 import { reconcileObject } from '../../../src/domain/reconcile.ts';
 import { loadPipeline } from '../../../src/entrypoints/cli/load-pipeline.ts';
 import { repository } from '../../cli/harness.ts';
-import { openResults } from '../stack/results.ts';
+import { measuresOf, openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 import { csvOf, lanesOf, shipments, type Shipment } from './shipments.ts';
 
@@ -104,16 +103,7 @@ describe('rows that hang, take all memory and end their process, on AWS', () => 
 
   async function lanes(): Promise<unknown> {
     const { pipeline } = await loadPipeline(file);
-    const found: Record<string, unknown> = {};
-    for await (const { group, measures } of readResults(
-      store,
-      GENERATION,
-      pipeline,
-      pipeline.analyze.measures,
-      never,
-    ))
-      found[group] = measures;
-    return found;
+    return measuresOf(store, GENERATION, pipeline);
   }
 
   it('are failures with their rows; the others are processed, and a build that is mended redrives them', async () => {

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readResults } from '../../../src/application/results/read-results.ts';
 import type { ResultStore } from '../../../src/domain/ports/result-store.ts';
 import { reconcileKeyed, reconcileObject } from '../../../src/domain/reconcile.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import { repository } from '../../cli/harness.ts';
-import { openResults } from '../stack/results.ts';
+import { measuresOf, openResults } from '../stack/results.ts';
 import { LAKE_BUCKET, startStack, type Stack } from '../stack/stack.ts';
 import pipeline from './pipelines/mischief.ts';
 import { csvOf, lanesOf, shipments, type Shipment } from './shipments.ts';
@@ -44,18 +43,7 @@ describe('a pipeline that hangs, eats all memory and ends its process', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function lanes(): Promise<unknown> {
-    const found: Record<string, unknown> = {};
-    for await (const { group, measures } of readResults(
-      store,
-      GENERATION,
-      pipeline,
-      pipeline.analyze.measures,
-      never,
-    ))
-      found[group] = measures;
-    return found;
-  }
+  const lanes = () => measuresOf(store, GENERATION, pipeline);
 
   it(
     'loses nothing and counts nothing twice, and what failed is processed again when it is mended',

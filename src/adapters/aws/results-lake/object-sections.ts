@@ -1,3 +1,4 @@
+import { isSameBinding } from '../../../domain/applying.ts';
 import type { Binding, HeldSection } from '../../../domain/ports/result-store.ts';
 import type { LakeFolder } from './folder.ts';
 import { endOfSection, sectionFolder, sectionOf, sectionsFolder } from './names.ts';
@@ -86,9 +87,8 @@ export class ObjectSections {
     return this.#plan.shared ?? [];
   }
 
-  #counts(name: string, { build, epoch }: Binding): boolean {
-    const owner = this.bindingOf(sectionOf(name) as number);
-    return owner.build === build && owner.epoch === epoch;
+  #counts(name: string, binding: Binding): boolean {
+    return isSameBinding(this.bindingOf(sectionOf(name) as number), binding);
   }
 
   #folderOf(binding: Binding): LakeFolder {
@@ -102,7 +102,7 @@ export class ObjectSections {
 
 /** Of the sections of an object, in ascending order, those that others than `own` have. */
 export function sharedBesides(own: Binding, sections: readonly HeldSection[]): readonly SharedSections[] {
-  const others = sections.filter(({ build, epoch }) => build !== own.build || epoch !== own.epoch);
+  const others = sections.filter((section) => !isSameBinding(section, own));
   return [...Map.groupBy(others, ({ build, epoch }) => `${epoch} ${build}`).values()].map((held) => {
     const { build, epoch } = held[0] as HeldSection;
     return { build, epoch, ranges: rangesOf(held) };

@@ -1,11 +1,10 @@
 import type { LakeObject, ObjectName } from '../../../domain/lake-object.ts';
+import type { Binding } from '../../../domain/ports/result-store.ts';
 import { eachOf, type LakeFolder } from './folder.ts';
 import { digestOf, membersFolder, objectId, planName, plans } from './names.ts';
 
 /** Sections that were begun by another build, or under an older epoch, and count under that. */
-export interface SharedSections {
-  readonly build: string;
-  readonly epoch: number;
+export interface SharedSections extends Binding {
   /** Both ends are in. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
 }
