@@ -73,8 +73,7 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
   async function countsSoFar(): Promise<Counts> {
     const { rows } = await database.query<{ id: string }>('SELECT pg_current_xact_id()::text AS id');
     const stats = await redis.info('commandstats');
-    const calls = (name: string) =>
-      Number(new RegExp(`cmdstat_${name}:calls=(\\d+).*failed_calls=(\\d+)`).exec(stats)?.[1] ?? 0);
+    const calls = (name: string) => Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
     const lines = log
       .filter((line) => line.startsWith('{') && line.includes('"_aws"'))
       .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
@@ -245,23 +244,19 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
     });
     const said = estimated({ keyedMessages: batches * 10 });
     expect(said.sqs.sends).toBe(batches);
-    // How many a batch gathers is a matter of time: none has more than a hundred, and the first ones may have fewer.
-    const batchesAtMost = said.functions.transform.invocations + 3;
-    expect(counts.transforms).toBeGreaterThanOrEqual(said.functions.transform.invocations);
-    expect(counts.transforms).toBeLessThanOrEqual(batchesAtMost);
-    const perBatch = (of: number) => of / said.functions.transform.invocations;
-    expect(counts.PutRecords).toBeGreaterThanOrEqual(counts.transforms * perBatch(said.stream.putRequests));
-    // The first call of each of the two scripts in each container sends it along.
-    expect(counts.scripts).toBe(counts.transforms * perBatch(said.cache.scripts));
-    expect(counts.records).toBeLessThanOrEqual(Math.ceil(counts.transforms * perBatch(said.stream.records)));
-    expect(counts.records).toBeGreaterThanOrEqual(Math.floor(said.stream.records));
-    expectTransactions(
-      { ...counts, transactions: counts.transactions - 1 },
-      {
-        ...said,
-        database: { ...said.database, transactions: counts.records - 1 },
-      },
-    );
+    // How many messages a batch gathers is a matter of time, and the first ones may gather fewer than a hundred: counted is what each costs.
+    const invocations = said.functions.transform.invocations;
+    expect(counts.transforms).toBeGreaterThanOrEqual(invocations);
+    expect(counts.transforms).toBeLessThanOrEqual(invocations + 3);
+    expect(counts.scripts / counts.transforms).toBe(said.cache.scripts / invocations);
+    expect(counts.records / counts.transforms).toBeCloseTo(said.stream.records / invocations, 0);
+    // The stream's twin may reject some, which are put again.
+    expect(counts.PutRecords).toBeGreaterThanOrEqual(counts.transforms);
+    expect(counts.PutRecords).toBeLessThanOrEqual(counts.transforms * 1.5);
+    expect(said.stream.putRequests).toBe(invocations);
+    // One for each frame, and one that makes the generation known.
+    expect(counts.transactions).toBeGreaterThanOrEqual(counts.records);
+    expect(counts.transactions).toBeLessThanOrEqual(counts.records * ANEW + 1);
     const { rows } = await database.query<{ bytes: string }>(
       "SELECT pg_total_relation_size('sluice.keys') AS bytes",
     );

@@ -44,6 +44,7 @@ interface Flags {
   readonly functions?: number;
   readonly pollers?: NonNullable<Deployment['transformPollers']>;
   readonly shards: number | null;
+  readonly databaseCapacity?: Pick<Deployment['database'], 'minimumCapacity' | 'maximumCapacity'>;
   readonly accountConcurrency: number;
   readonly rowsPerSecond: number;
   readonly chart?: string;
@@ -100,6 +101,11 @@ export function estimateCommand(exitWith: (code: number) => void): Command {
     )
     .option('--pollers <min-max>', 'dedicated pollers, each for ten tasks at once', pollersArgument)
     .option('--shards <n>', 'provisioned shards, or on-demand (default)', shardsArgument, null)
+    .option(
+      '--database-capacity <min-max>',
+      `capacity units of Aurora. Default ${deployedByDefault.database.minimumCapacity}-${deployedByDefault.database.maximumCapacity}`,
+      capacityArgument,
+    )
     .option(
       '--account-concurrency <n>',
       'functions that the account may run at once',
@@ -217,7 +223,7 @@ function deploymentOf(flags: Flags, functions: number): Deployment {
     transformConcurrency: Math.min(functions, MOST_MAXIMUM_CONCURRENCY),
     transformPollers: pollers,
     shards: flags.shards,
-    polledQueues: deployedByDefault.polledQueues,
+    database: { ...deployedByDefault.database, ...flags.databaseCapacity },
   };
 }
 
@@ -291,4 +297,12 @@ function pollersArgument(text: string): NonNullable<Deployment['transformPollers
   if (!(minimum >= 2 && minimum <= 200 && maximum >= minimum && maximum <= provisionedPollers.most))
     throw new InvalidArgumentError('It has to be like 10-200: 2 to 200, and as many or more, up to 2,000.');
   return { minimum, maximum };
+}
+
+function capacityArgument(text: string): NonNullable<Flags['databaseCapacity']> {
+  const found = /^(\d+(?:\.5)?)-(\d+(?:\.5)?)$/.exec(text);
+  const [minimumCapacity, maximumCapacity] = [Number(found?.[1]), Number(found?.[2])];
+  if (!(minimumCapacity <= maximumCapacity && maximumCapacity >= 1 && maximumCapacity <= 256))
+    throw new InvalidArgumentError('It has to be like 0.5-8: halves and wholes, up to 256.');
+  return { minimumCapacity, maximumCapacity };
 }

@@ -51,7 +51,7 @@ export function drawBreakEven(
     `<style>${STYLE}</style>`,
     `<rect class="back" width="${WIDTH}" height="${HEIGHT}"/>`,
     `<text class="title" x="${PLOT.left}" y="24">Serverless or servers: dollars a month over messages a day</text>`,
-    `<text class="faint" x="${PLOT.left}" y="43">${region}, list prices of ${asOf}, in all, database included</text>`,
+    `<text class="faint" x="${PLOT.left}" y="43">${region}, list prices of ${asOf}, without the database, which both need</text>`,
     ...x.ticks.map((tick) => gridLine(x.of(tick), PLOT.top, x.of(tick), HEIGHT - PLOT.bottom)),
     ...y.ticks.map((tick) => gridLine(PLOT.left, y.of(tick), WIDTH - PLOT.right, y.of(tick))),
     ...x.ticks.map(
@@ -70,7 +70,7 @@ export function drawBreakEven(
       ? []
       : [
           label('serverless', 'functions, queues, stream', last.serverlessUsdPerMonth, -10),
-          label('servers', 'servers, always on', last.serversUsdPerMonth, 26),
+          label('servers', 'servers, always on', last.serversUsdPerMonth, 44),
         ]),
     ...markOf(messagesPerDay, points, x, y),
     '</svg>',

@@ -32,6 +32,10 @@ export interface CostContext {
   readonly peak: number;
 }
 
+/** Services that servers need as well. */
+export const DATABASE = 'Aurora';
+export const CACHE = 'Valkey';
+
 const MILLION = 1e6;
 const GIGABYTE = 1e9;
 const GIBIBYTE = 1024 ** 3;
@@ -67,7 +71,7 @@ export function costOf(quantities: Quantities, context: CostContext): Cost {
           ),
         ]),
     ...(workload.keyedMessages > 0
-      ? [line('Valkey', 'million processing units', cache.units / MILLION, prices.cacheUnits)]
+      ? [line(CACHE, 'million processing units', cache.units / MILLION, prices.cacheUnits)]
       : []),
     ...databaseWork(quantities, context),
     line('CloudWatch', 'GB of log', logBytes / GIGABYTE, prices.logsGigabyte),
@@ -101,9 +105,10 @@ export function costOf(quantities: Quantities, context: CostContext): Cost {
     ...(workload.keyedMessages > 0
       ? [
           line(
-            'Valkey',
+            CACHE,
             'hours of a GB',
-            (Math.max(CACHE_MINIMUM_BYTES, cache.bytes) / GIGABYTE) * HOURS_PER_MONTH,
+            (Math.min(deployment.cacheBytes, Math.max(CACHE_MINIMUM_BYTES, cache.bytes)) / GIGABYTE) *
+              HOURS_PER_MONTH,
             prices.cacheGigabyteHour,
           ),
         ]
@@ -121,35 +126,35 @@ export function costOf(quantities: Quantities, context: CostContext): Cost {
   return { work, standing, workUsd: sumOf(work), standingUsd: sumOf(standing) };
 }
 
-/** Capacity units over the smallest, while there is work, and what is written. Servers need the same database. */
-export function databaseWork(quantities: Quantities, context: CostContext): readonly CostLine[] {
+/** Capacity units over the smallest, while there is work, and what is written. */
+function databaseWork(quantities: Quantities, context: CostContext): readonly CostLine[] {
   const { deployment, prices } = context;
   const { instances } = deployment.database;
   const hours = context.workload.hours;
   const over = capacityUnits(quantities, context, 1) - deployment.database.minimumCapacity;
   return [
     line(
-      'Aurora',
+      DATABASE,
       'hours of a unit, over the smallest',
       over * instances * hours,
       prices.auroraCapacityUnitHour,
     ),
-    line('Aurora', 'million writes', quantities.database.writes / MILLION, prices.auroraRequests),
+    line(DATABASE, 'million writes', quantities.database.writes / MILLION, prices.auroraRequests),
   ];
 }
 
-export function databaseStanding(quantities: Quantities, { deployment, prices, workload }: CostContext) {
+function databaseStanding(quantities: Quantities, { deployment, prices, workload }: CostContext) {
   const { minimumCapacity, instances } = deployment.database;
   const days = workload.per === 'day' ? KEY_DAYS : 1;
   const bytes = quantities.database.groupBytes + quantities.database.addedBytes * days;
   return [
     line(
-      'Aurora',
+      DATABASE,
       'hours of a unit, the smallest',
       minimumCapacity * instances * HOURS_PER_MONTH,
       prices.auroraCapacityUnitHour,
     ),
-    line('Aurora', 'GB kept', bytes / GIGABYTE, prices.auroraGigabyteMonth),
+    line(DATABASE, 'GB kept', bytes / GIGABYTE, prices.auroraGigabyteMonth),
   ];
 }
 

@@ -33,6 +33,8 @@ export interface Deployment {
     readonly maximumCapacity: number;
     readonly instances: number;
   };
+  /** What serverless Valkey may hold, in bytes: then it forgets the oldest. */
+  readonly cacheBytes: number;
   readonly alarms: number;
   readonly dashboards: number;
   /** Keys of KMS: the pipeline's and the foundation's. */
@@ -59,6 +61,7 @@ export const deployedByDefault: Deployment = {
   endpoints: 2,
   zones: 2,
   database: { minimumCapacity: 0.5, maximumCapacity: 8, instances: 2 },
+  cacheBytes: 5e9,
   alarms: 17,
   dashboards: 1,
   keys: 2,

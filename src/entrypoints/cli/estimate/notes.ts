@@ -50,6 +50,10 @@ export function notesOf(request: EstimateRequest, quantities: Quantities, burst:
     notes.push(
       `the database needs more than the ${deployment.database.maximumCapacity} capacity units that it may have, at its peak`,
     );
+  if (quantities.cache.bytes > deployment.cacheBytes)
+    notes.push(
+      `Redis has room for ${count((deployment.cacheBytes / quantities.cache.bytes) * 100)} % of the keys of a day and forgets the oldest: what comes again after that costs work, and is dropped where it is applied`,
+    );
   return notes;
 }
 

@@ -30,7 +30,13 @@ export interface Quantities {
   readonly messages: number;
   readonly s3: { readonly lists: number; readonly heads: number; readonly gets: number };
   /** Requests. */
-  readonly sqs: { readonly sends: number; readonly receives: number; readonly deletes: number };
+  readonly sqs: {
+    readonly sends: number;
+    readonly receives: number;
+    readonly deletes: number;
+    /** Of these, all that messages from elsewhere take: whoever works on them needs their queue. */
+    readonly ofMessages: number;
+  };
   /** Requests to empty queues, of a whole day. */
   readonly idlePolls: number;
   readonly functions: Readonly<Record<'dispatch' | 'transform' | 'analyze', FunctionQuantities>>;
@@ -154,6 +160,7 @@ export function quantitiesOf(workload: Workload, deployment: Deployment, rates: 
       sends: sends + keyed.requests,
       receives: tasks + orderBatches + keyed.requests,
       deletes: tasks + orderBatches + keyed.requests,
+      ofMessages: 3 * keyed.requests,
     },
     idlePolls:
       ((deployment.polledQueues + (keyedMessages > 0 ? 1 : 0)) * queuePollers.start * SECONDS_PER_DAY) /

@@ -1,8 +1,10 @@
-import { formatBytes, formatCount, formatDuration, formatNumber } from '../terminal/format.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber, formatPlural } from '../terminal/format.ts';
 import { renderTable } from '../terminal/table.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { CostLine } from './cost.ts';
 import type { Estimate, EstimateRequest } from './estimate.ts';
+import { DAYS_PER_MONTH } from './limits-of-aws.ts';
+import { LEAST_MESSAGES, withoutDatabase } from './servers.ts';
 import type { Workload } from './workload.ts';
 
 /** An estimate for people. */
@@ -14,11 +16,17 @@ export function renderEstimate(
 ): string {
   const { quantities, cost, usdPerMonth, burst, servers, breakEven, notes } = made;
   const { s3, sqs, functions, stream, cache, database, shape } = quantities;
+  const serverless = withoutDatabase(cost, workload.per === 'day' ? DAYS_PER_MONTH : 1);
   const seconds = workload.hours * 3600;
   const times = workload.per === 'day' ? 'a day' : 'once';
   const perSecond = (value: number) => `${formatNumber(value / seconds)} a second`;
   const amounts: (readonly [string, string, string, string])[] = [
-    ['tasks', '', formatCount(quantities.tasks), `of ${formatNumber(shape.sections)} sections an object`],
+    [
+      'tasks',
+      '',
+      formatCount(quantities.tasks),
+      workload.objects === 0 ? '' : `${formatPlural(shape.sections, 'section')} an object`,
+    ],
     ['S3', 'GET, HEAD', formatCount(s3.gets + s3.heads), ''],
     ['', 'LIST', formatCount(s3.lists), 'one a task, for verdicts on rows'],
     [
@@ -80,19 +88,23 @@ export function renderEstimate(
     usdPerMonth === null
       ? `in all: ${dollars(cost.workUsd)} once, and ${dollars(cost.standingUsd)} a month while it stands\n`
       : `in all: ${dollars(usdPerMonth)} a month (${dollars(cost.workUsd)} a day, and ${dollars(cost.standingUsd)} a month)\n`,
-    `all at once: ${formatCount(burst.tasks)} tasks of ${formatDuration(burst.secondsPerTask)}; ${formatCount(wanted)} functions ${
-      burst.secondsToReach === null
-        ? `never (${formatCount(burst.ramp.most)} at most)`
-        : `after ${formatDuration(burst.secondsToReach)}`
-    }; done after ${formatDuration(burst.seconds)}, bound by ${burst.boundBy}\n` +
-      `  ${Object.entries(burst.bounds)
-        .map(([name, bound]) => `${name} ${formatDuration(bound)}`)
-        .join(' · ')}\n`,
-    `on servers: ${formatCount(servers.servers)} × c7g.large, always on, ${dollars(servers.usdPerMonth)} a month with the same database\n` +
+    ...(burst.tasks === 0
+      ? []
+      : [
+          `all at once: ${formatCount(burst.tasks)} tasks of ${formatDuration(burst.secondsPerTask)}; ${formatCount(wanted)} functions ${
+            burst.secondsToReach === null
+              ? `never (${formatCount(burst.ramp.most)} at most)`
+              : `after ${formatDuration(burst.secondsToReach)}`
+          }; done after ${formatDuration(burst.seconds)}, bound by ${burst.boundBy}\n` +
+            `  ${Object.entries(burst.bounds)
+              .map(([name, bound]) => `${name} ${formatDuration(bound)}`)
+              .join(' · ')}\n`,
+        ]),
+    `without the database: ${dollars(serverless)} a month by functions, ${dollars(servers.usdPerMonth)} on ${formatCount(servers.servers)} servers (c7g.large) that are always on\n` +
       `break-even: ${
         breakEven.messagesPerDay === null
           ? 'servers are nowhere cheaper'
-          : `servers are cheaper from ${formatCount(Number(breakEven.messagesPerDay.toPrecision(3)))} messages a day on`
+          : `servers are cheaper from ${formatCount(Number(breakEven.messagesPerDay.toPrecision(3)))} messages a day on${breakEven.messagesPerDay === LEAST_MESSAGES ? ', or fewer' : ''}`
       }\n`,
     ...(notes.length === 0 ? [] : [notes.map((note) => `note: ${note}\n`).join('')]),
   ];

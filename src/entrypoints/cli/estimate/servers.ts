@@ -1,17 +1,12 @@
-import {
-  costOf,
-  databaseStanding,
-  databaseWork,
-  line,
-  sumOf,
-  type CostContext,
-  type CostLine,
-} from './cost.ts';
+import { CACHE, costOf, DATABASE, line, sumOf, type Cost, type CostContext, type CostLine } from './cost.ts';
 import { DAYS_PER_MONTH, HOURS_PER_MONTH } from './limits-of-aws.ts';
 import { quantitiesOf, type Quantities } from './quantities.ts';
 import { messagesOf, scaled, type Workload } from './workload.ts';
 
-/** The same work on servers that are always on, each with two processors: they read, transform and analyze in one process, without queues and streams. */
+/**
+ * The same work on servers that are always on, each with two processors: they read, transform and analyze in one process, without queues and streams. They need the same
+ * database, which is left out on both sides, and for messages from elsewhere the same queue and cache.
+ */
 export interface Servers {
   readonly servers: number;
   /** Seconds of a processor that the work takes. */
@@ -29,7 +24,7 @@ const DISK_GIGABYTES = 20;
 
 export function serversOf(quantities: Quantities, context: CostContext): Servers {
   const { workload, rates, prices, peak } = context;
-  const { messages, database, shape, s3 } = quantities;
+  const { messages, database, shape, s3, sqs } = quantities;
   const processorSeconds =
     (workload.rows + workload.keyedMessages) / rates.rowsPerSecond +
     messages * rates.analyzeSecondsPerMessage +
@@ -39,16 +34,22 @@ export function serversOf(quantities: Quantities, context: CostContext): Servers
   const busy = (processorSeconds / (workload.hours * 3600)) * peak;
   const servers = Math.max(SERVERS_AT_LEAST, Math.ceil(busy / (PROCESSORS_PER_SERVER * BUSY_SHARE)));
   const days = workload.per === 'day' ? DAYS_PER_MONTH : 1;
-  const daily = [
-    ...databaseWork(quantities, context),
-    line('S3', 'million GET and HEAD', (s3.gets + s3.heads) / 1e6, prices.s3Reads),
-  ].map((each) => line(each.service, each.what, each.quantity * days, each.price));
   const lines = [
     line('EC2', 'hours of a server', servers * HOURS_PER_MONTH, prices.serverHour),
     line('EC2', 'GB of disk', servers * DISK_GIGABYTES, prices.diskGigabyteMonth),
-    ...databaseStanding(quantities, context),
-    ...daily,
+    line('S3', 'million GET and HEAD', ((s3.gets + s3.heads) / 1e6) * days, prices.s3Reads),
   ];
+  if (workload.keyedMessages > 0) {
+    lines.push(line('SQS', 'million requests', (sqs.ofMessages / 1e6) * days, prices.sqsRequests));
+    const { work, standing } = costOf(quantities, context);
+    const ofCache = ({ service }: CostLine) => service === CACHE;
+    lines.push(
+      ...work
+        .filter(ofCache)
+        .map(({ service, what, quantity, price }) => line(service, what, quantity * days, price)),
+      ...standing.filter(ofCache),
+    );
+  }
   return { servers, processorSeconds, lines, usdPerMonth: sumOf(lines) };
 }
 
@@ -68,7 +69,8 @@ export interface BreakEven {
   readonly servers: number | null;
 }
 
-const LEAST_MESSAGES = 1e6;
+/** What is looked at, in messages a day. */
+export const LEAST_MESSAGES = 1e6;
 const MOST_MESSAGES = 1e11;
 const POINTS_PER_DECADE = 24;
 
@@ -94,6 +96,12 @@ export function breakEvenOf(context: CostContext): BreakEven {
   return { points, messagesPerDay: high, servers: compare(high).servers };
 }
 
+/** A month of functions, queues and stream, in which the work comes so many times. */
+export function withoutDatabase({ work, standing }: Cost, times: number): number {
+  const others = (lines: readonly CostLine[]) => sumOf(lines.filter(({ service }) => service !== DATABASE));
+  return others(work) * times + others(standing);
+}
+
 function serversAreCheaper({ serversUsdPerMonth, serverlessUsdPerMonth }: Comparison): boolean {
   return serversUsdPerMonth < serverlessUsdPerMonth;
 }
@@ -102,11 +110,10 @@ function comparisonAt(factor: number, context: CostContext): Comparison {
   const workload: Workload = { ...scaled(context.workload, factor), per: 'day' };
   const at = { ...context, workload };
   const quantities = quantitiesOf(workload, context.deployment, context.rates);
-  const { workUsd, standingUsd } = costOf(quantities, at);
   const { servers, usdPerMonth } = serversOf(quantities, at);
   return {
     messagesPerDay: messagesOf(workload),
-    serverlessUsdPerMonth: workUsd * DAYS_PER_MONTH + standingUsd,
+    serverlessUsdPerMonth: withoutDatabase(costOf(quantities, at), DAYS_PER_MONTH),
     serversUsdPerMonth: usdPerMonth,
     servers,
   };
