@@ -59,10 +59,9 @@ export default definePipeline({
     const prices = structuredClone(builtInPrices) as { regions: Record<string, unknown> };
     prices.regions = { here: builtInPrices.regions['us-east-1'] };
     await scratch.write('mine.json', JSON.stringify(prices));
-    const { code, stdout } = await scratch.sluice(
-      ...['estimate', '--objects', '10', '--rows', '1000000', '--pipeline', 'p.ts'],
-      ...['--prices', 'mine.json', '--region', 'here', '--shards', '2', '--functions', '10000', '--json'],
-    );
+    const line =
+      'estimate --objects 10 --rows 1000000 --pipeline p.ts --prices mine.json --region here --shards 2 --functions 10000 --json';
+    const { code, stdout } = await scratch.sluice(...line.split(' '));
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       workload: { partitions: 7, partitioned: false, sectionBytes: 1_000_000, format: 'jsonl' },
@@ -73,7 +72,7 @@ export default definePipeline({
 
   it('prints its prices in the form that it reads', async () => {
     await using scratch = await Scratch.make();
-    const { stdout } = await scratch.sluice('estimate', '--region', 'us-east-1', '--print-prices');
+    const { stdout } = await scratch.sluice('estimate', '--print-prices');
     expect(JSON.parse(stdout)).toEqual(builtInPrices);
   });
 
@@ -88,7 +87,7 @@ export default definePipeline({
     [['--rows', '5', '--region', 'us-east-1'], 'E_USAGE', 'name --objects'],
     [['--rows', '5', '--messages', '1', '--region', 'us-east-1'], 'E_USAGE', '--objects goes with --rows'],
     [['--objects', '1', '--rows', '-5', '--region', 'us-east-1'], 'E_USAGE', 'whole number from 0'],
-    [['--objects', '1', '--rows', '5'], 'E_USAGE', '--region'],
+    [['--objects', '1', '--rows', '5'], 'E_USAGE', 'name the --region: there are prices of us-east-1'],
     [[...DAY, '--pollers', '1-5000'], 'E_USAGE', 'It has to be like 10-200'],
     [[...DAY, '--database-capacity', '8-4'], 'E_USAGE', 'It has to be like 0.5-8'],
     [[...DAY, '--memory', '64'], 'E_USAGE', 'from 128 to 10240'],

@@ -28,6 +28,7 @@ describe('the price list', () => {
     ['{', 'my.json is not JSON'],
     ['[]', 'my.json: asOf has to be the day'],
     [text((list) => (list.asOf = 'today')), 'my.json: asOf has to be the day'],
+    [text((list) => ((list as { sources?: unknown }).sources = 'AWS')), 'sources has to be an object'],
     [text((list) => (list.regions = {})), 'my.json: regions has to be an object'],
     [
       text((list) => (list.regions['mine'] = [] as never)),

@@ -101,7 +101,7 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
       name,
       value - before[name as keyof Counts] - (name === 'transactions' ? 1 : 0),
     ]);
-    return Object.fromEntries(grown) as unknown as Counts;
+    return Object.fromEntries(grown) as Counts;
   }
 
   function estimated(workload: Partial<Workload>): Quantities {

@@ -37,7 +37,7 @@ interface Flags {
   readonly messagesPerRow: number;
   readonly messageBytes: number;
   readonly groups: number;
-  readonly region: string;
+  readonly region?: string;
   readonly prices?: string;
   readonly printPrices?: true;
   readonly memory: number;
@@ -90,7 +90,7 @@ export function estimateCommand(exitWith: (code: number) => void): Command {
       TYPICAL_MESSAGE_BYTES,
     )
     .option('--groups <n>', 'groups of analyze', wholeNumber(1), 10_000)
-    .requiredOption('--region <region>', 'whose prices')
+    .option('--region <region>', 'whose prices')
     .option('--prices <file>', 'prices of your own, in the form of --print-prices')
     .option('--print-prices', 'print the prices as JSON, and nothing else')
     .option('--memory <MiB>', 'of transform', memoryArgument, deployedByDefault.memoryMiB.transform)
@@ -144,6 +144,8 @@ async function run(flags: Flags): Promise<number> {
     return exitCodes.ok;
   }
   const { region, chart } = flags;
+  if (region === undefined)
+    throw usage(`name the --region: there are prices of ${Object.keys(list.regions).join(', ')}`);
   const prices = pricesOf(list, region, flags.prices ?? `the price list of ${list.asOf}`);
   const pipeline = flags.pipeline === undefined ? undefined : (await loadPipeline(flags.pipeline)).pipeline;
   const functions = flags.functions ?? functionsOf(flags.pollers) ?? deployedByDefault.transformConcurrency;

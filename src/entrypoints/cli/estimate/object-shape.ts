@@ -110,7 +110,7 @@ function sectionShape(workload: Workload, rates: Rates, rows: number): SectionSh
 }
 
 /** Over how many partitions messages spread, and how many groups each of these has. */
-export function spread(
+function spread(
   { partitions, partitioned, groups }: Workload,
   messages: number,
 ): { readonly lanes: number; readonly groupsPerLane: number } {

@@ -35,8 +35,6 @@ export interface PriceList {
   readonly asOf: string;
   /** Where each was seen; of a price that is not named here nobody knows. */
   readonly sources: Readonly<Partial<Record<PriceName, string>>>;
-  /** What has to be said about a region’s prices. */
-  readonly notes?: Readonly<Record<string, string>>;
   readonly regions: Readonly<Record<string, RegionPrices>>;
 }
 
@@ -60,12 +58,11 @@ export function parsePriceList(text: string, from: string): PriceList {
   }
   const wrong = (where: string, what: string) =>
     new DomainError(`${from}: ${where} ${what}`, { code: 'E_PRICES' });
-  const { asOf, sources = {}, notes = {}, regions } = objectOf(value) ?? {};
+  const { asOf, sources, regions } = objectOf(value) ?? {};
   if (typeof asOf !== 'string' || !/^\d{4}-\d\d-\d\d$/.test(asOf))
     throw wrong('asOf', 'has to be the day of the prices, such as "2026-11-28"');
-  for (const [field, texts] of Object.entries({ sources, notes }))
-    if (Object.values(objectOf(texts) ?? { not: null }).some((each) => typeof each !== 'string'))
-      throw wrong(field, 'has to be an object of texts');
+  if (Object.values(objectOf(sources) ?? { not: null }).some((each) => typeof each !== 'string'))
+    throw wrong('sources', 'has to be an object that says where each price was seen');
   const byRegion = objectOf(regions);
   if (byRegion === undefined || Object.keys(byRegion).length === 0)
     throw wrong('regions', 'has to be an object with the prices of each region');

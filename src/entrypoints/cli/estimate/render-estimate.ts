@@ -141,6 +141,6 @@ function exact(price: number): string {
   return price.toLocaleString('en-US', { maximumFractionDigits: 12 });
 }
 
-export function dollars(usd: number): string {
+function dollars(usd: number): string {
   return `$${usd.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
