@@ -104,7 +104,7 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
     return Object.fromEntries(grown) as Counts;
   }
 
-  function estimated(workload: Partial<Workload>): Quantities {
+  function estimated(workload: Partial<Workload>, messagesBatchSize = MESSAGES_PER_BATCH): Quantities {
     return quantitiesOf(
       {
         per: 'once',
@@ -126,7 +126,7 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
         multiline: true,
         ...workload,
       },
-      { ...deployedByDefault, messagesBatchSize: MESSAGES_PER_BATCH },
+      { ...deployedByDefault, messagesBatchSize },
       measuredRates,
     );
   }
@@ -242,18 +242,21 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
         );
       }
     });
-    const said = estimated({ keyedMessages: batches * 10 });
-    expect(said.sqs.sends).toBe(batches);
-    // How many messages a batch gathers is a matter of time, and the first ones may gather fewer than a hundred: counted is what each costs.
+    // How many messages a batch gathers is a matter of time: what each costs is not.
+    const messages = batches * 10;
+    expect(counts.transforms).toBeGreaterThanOrEqual(messages / MESSAGES_PER_BATCH);
+    const said = estimated({ keyedMessages: messages }, messages / counts.transforms);
     const invocations = said.functions.transform.invocations;
-    expect(counts.transforms).toBeGreaterThanOrEqual(invocations);
-    expect(counts.transforms).toBeLessThanOrEqual(invocations + 3);
-    expect(counts.scripts / counts.transforms).toBe(said.cache.scripts / invocations);
-    expect(counts.records / counts.transforms).toBeCloseTo(said.stream.records / invocations, 0);
+    expect(invocations).toBeCloseTo(counts.transforms, 9);
+    expect(said.sqs.sends).toBe(batches);
+    expect(counts.scripts).toBeCloseTo(said.cache.scripts, 9);
+    // A batch of few messages has fewer frames than one of the average.
+    expect(counts.records).toBeLessThanOrEqual(Math.ceil(said.stream.records));
+    expect(counts.records).toBeGreaterThan(said.stream.records * 0.8);
     // The stream's twin may reject some, which are put again.
     expect(counts.PutRecords).toBeGreaterThanOrEqual(counts.transforms);
     expect(counts.PutRecords).toBeLessThanOrEqual(counts.transforms * 1.5);
-    expect(said.stream.putRequests).toBe(invocations);
+    expect(said.stream.putRequests).toBeCloseTo(invocations, 9);
     // One for each frame, and one that makes the generation known.
     expect(counts.transactions).toBeGreaterThanOrEqual(counts.records);
     expect(counts.transactions).toBeLessThanOrEqual(counts.records * ANEW + 1);
