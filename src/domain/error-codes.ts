@@ -37,6 +37,10 @@ export const errorCatalogue = {
     'See "Predicates" in docs/pipelines.md.',
   ),
   E_USAGE: domain('The command line is wrong.', 'Run the command with --help.'),
+  E_PRICES: domain(
+    'There are no prices for an estimate, or they cannot be read.',
+    'Name a region that has prices, or give a file in the form of `sluice estimate --print-prices`.',
+  ),
   E_LOCATION: domain(
     'The place of the lake is not of the form that this provider reads.',
     'On AWS: s3://bucket, s3://bucket/prefix/, s3://bucket/key, or with wildcards.',

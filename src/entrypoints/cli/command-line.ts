@@ -5,6 +5,7 @@ import { isBrokenPipe } from './broken-pipe.ts';
 import { buildCommand } from './commands/build.ts';
 import { deployCommand } from './commands/deploy.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { estimateCommand } from './commands/estimate.ts';
 import { failuresCommand } from './commands/failures.ts';
 import { findingsCommand } from './commands/findings.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -59,6 +60,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
     buildCommand,
     doctorCommand,
     deployCommand,
+    estimateCommand,
   ]) {
     program.addCommand(
       inheriting(
