@@ -72,13 +72,13 @@ const GZIP = { level: 1 };
 async function compressZstd(bytes: Uint8Array): Promise<Uint8Array> {
   return bytes.length <= SMALL_BYTES
     ? zstdCompressSync(bytes, ZSTD)
-    : zstdElsewhere(bytes, { ...ZSTD, chunkSize: bytes.length });
+    : zstdElsewhere(bytes, { ...ZSTD, chunkSize: bytes.length >> 1 });
 }
 
 async function compressGzip(bytes: Uint8Array): Promise<Uint8Array> {
   return bytes.length <= SMALL_BYTES
     ? gzipSync(bytes, GZIP)
-    : gzipElsewhere(bytes, { ...GZIP, chunkSize: bytes.length });
+    : gzipElsewhere(bytes, { ...GZIP, chunkSize: bytes.length >> 1 });
 }
 
 function decompressZstd(bytes: Uint8Array): Promise<Buffer> {

@@ -62,7 +62,7 @@ export class ColumnWriter {
     return this.#bytes.appendUtf8(text) - text.length;
   }
 
-  /** Appends the column; it is finished then. */
+  /** Appends the column, and empties it. */
   writeTo(body: ValueWriter): void {
     this.flush();
     body.writeVarint(this.#isText ? TEXT : VALUES);
@@ -71,6 +71,9 @@ export class ColumnWriter {
       body.writeVarint(this.#bytes.length);
     }
     body.append(this.#bytes.bytes());
+    this.#isText = true;
+    this.#lengths.truncate(0);
+    this.#bytes.truncate(0);
   }
 
   /** Which way a column is written follows from its values alone, so all that came before is written again. */

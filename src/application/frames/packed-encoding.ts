@@ -46,6 +46,7 @@ interface PackedMessage extends EncodedMessage {
  */
 export class PackedEncoding implements MessageEncoding<PackedMessage> {
   readonly #scratch = new ValueWriter();
+  readonly #spare: ColumnWriter[] = [];
   readonly #shapes = new Map<string, KnownShape>();
   #last: KnownShape | undefined;
 
@@ -59,7 +60,7 @@ export class PackedEncoding implements MessageEncoding<PackedMessage> {
   }
 
   startBody(): MessagesBodyWriter<PackedMessage> {
-    return new PackedBodyWriter();
+    return new PackedBodyWriter(this.#spare);
   }
 
   /** Takes what is not text, number or the like as it is now: the values are written later. */
@@ -159,7 +160,12 @@ function readShape(reader: ValueReader, shape: MessageShape, rows: number): (row
   return messageMaker(shape, columns, rows);
 }
 
+/** Columns that wait to be used again, of all bodies that an encoding has finished. */
+const MAX_SPARE = 2_000;
+
 class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
+  /** Columns of finished bodies: their memory lies outside of V8's heap, and making it anew for each frame makes V8 collect all of it. */
+  readonly #spare: ColumnWriter[];
   readonly #positions = new ValueWriter();
   /** By key: which shapes the encoding still remembers must not show in the bytes. */
   readonly #shapes = new Map<string, ShapeColumns>();
@@ -169,6 +175,10 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
   #count = 0;
   #size = 0;
   #pending = 0;
+
+  constructor(spare: ColumnWriter[]) {
+    this.#spare = spare;
+  }
 
   get count(): number {
     return this.#count;
@@ -199,8 +209,15 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
     body.append(this.#positions.bytes());
     const loose = this.#shapes.get(LOOSE.key);
     for (const { columns } of loose === undefined ? named : [loose, ...named])
-      for (const column of columns) column.writeTo(body);
-    return body.take();
+      for (const column of columns) {
+        column.writeTo(body);
+        if (this.#spare.length < MAX_SPARE) this.#spare.push(column);
+      }
+    return body.bytes();
+  }
+
+  #newColumn(): ColumnWriter {
+    return this.#spare.pop() ?? new ColumnWriter();
   }
 
   #flush(): void {
@@ -223,10 +240,10 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
 
   #begin(shape: MessageShape): ShapeColumns {
     const { names } = shape;
-    if (shape === LOOSE) return { index: 0, names, columns: [new ColumnWriter()] };
+    if (shape === LOOSE) return { index: 0, names, columns: [this.#newColumn()] };
     for (const name of names) this.#size += 2 + 3 * name.length + COLUMN_BYTES;
     const index = this.#shapes.size + (this.#shapes.has(LOOSE.key) ? 0 : 1);
-    return { index, names, columns: names.map(() => new ColumnWriter()) };
+    return { index, names, columns: names.map(() => this.#newColumn()) };
   }
 }
 
