@@ -102,6 +102,12 @@ export class ValueReader {
     return this.#utf8(start, start + bytes);
   }
 
+  /** So many bytes, copied. */
+  readBytes(bytes: number): ArrayBuffer {
+    const start = this.#advance(bytes);
+    return new Uint8Array(this.#buffer.subarray(start, start + bytes)).buffer;
+  }
+
   #array(length: number, depth: number): unknown[] {
     // Every item takes a byte: a damaged length must not reserve memory that the bytes cannot fill.
     if (length > this.#buffer.length - this.#at) throw corrupt('a list is cut off');
