@@ -19,9 +19,8 @@ const TEXT = 1;
 const INT32 = 2;
 const FLOAT64 = 3;
 
-/** Frames have a few thousand messages; most columns of a small one fit. */
-const INITIAL_BYTES = 256;
 const INITIAL_NUMBERS = 32;
+const NO_NUMBERS = new Float64Array();
 
 /**
  * The values of one field in the messages of a frame, written together where they are of one kind: the characters of all texts by one
@@ -37,10 +36,10 @@ const INITIAL_NUMBERS = 32;
 export class ColumnWriter {
   /** What it holds so far; `empty`: nothing. */
   #holds: 'empty' | 'text' | 'numbers' | 'values' = 'empty';
-  readonly #lengths = new ValueWriter(INITIAL_BYTES);
-  #bytes = new ValueWriter(INITIAL_BYTES);
+  readonly #lengths = new ValueWriter(0);
+  #bytes = new ValueWriter(0);
   #pending = '';
-  #numbers = new Float64Array(INITIAL_NUMBERS);
+  #numbers = NO_NUMBERS;
   #count = 0;
   #areInt32 = true;
 
@@ -101,7 +100,7 @@ export class ColumnWriter {
 
   #addNumber(number: number): void {
     if (this.#count === this.#numbers.length) {
-      const larger = new Float64Array(2 * this.#count);
+      const larger = new Float64Array(Math.max(INITIAL_NUMBERS, 2 * this.#count));
       larger.set(this.#numbers);
       this.#numbers = larger;
     }
@@ -127,7 +126,7 @@ export class ColumnWriter {
   }
 
   #textAsValues(): ValueWriter {
-    const values = new ValueWriter(INITIAL_BYTES);
+    const values = new ValueWriter(0);
     const text = new ValueReader(this.#bytes.bytes()).readText(this.#bytes.length) + this.#pending;
     const lengths = new ValueReader(this.#lengths.bytes());
     let at = 0;

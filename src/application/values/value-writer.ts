@@ -18,6 +18,8 @@ const FIXED_EXTENSION_8 = 0xd7;
 
 const SHORT_STRING = 48;
 const INITIAL_BYTES = 4096;
+const LEAST_BYTES = 64;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Writes plain data as MessagePack, always the shortest form, so that equal values have equal bytes. What
@@ -33,9 +35,9 @@ export class ValueWriter {
   #buffer: Buffer;
   #length = 0;
 
-  /** @param bytes room at first; it grows */
+  /** @param bytes room at first; it grows. 0 costs nothing */
   constructor(bytes = INITIAL_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#buffer = bytes === 0 ? NOTHING : Buffer.allocUnsafeSlow(bytes);
   }
 
   get length(): number {
@@ -237,7 +239,8 @@ export class ValueWriter {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    // Small ones are cut out of a buffer that Node shares, which is cheaper.
+    const larger = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, LEAST_BYTES));
     this.#buffer.copy(larger, 0, 0, this.#length);
     this.#buffer = larger;
   }
