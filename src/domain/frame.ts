@@ -5,7 +5,7 @@ import type { Position } from './position.ts';
 import type { SectionRecord } from './section.ts';
 
 /** The version of what is on the wire; a reader refuses others. */
-export const FRAME_FORMAT = 1;
+export const FRAME_FORMAT = 2;
 
 /** A frame of a section: its number counts within section and partition, from 0. */
 export interface SectionOrigin {

@@ -82,7 +82,7 @@ describe.each(codecs)('a %s frame', (codec) => {
         const packed = await packFrame(messagesDraft(codec, messages));
         const { header, body } = await unpackFrame(packed.bytes);
         expect(header).toEqual(packed.header);
-        expect(header).toMatchObject({ format: 1, ...described(codec), body: 'messages' });
+        expect(header).toMatchObject({ format: 2, ...described(codec), body: 'messages' });
         if (body.kind !== 'messages') throw new Error(body.kind);
         expect(body.coordinates).toEqual(messages.map((_, index) => index * 3));
         messages.forEach((message, index) => expect(arrivedAs(message, body.messages[index])).toBe(true));
@@ -165,7 +165,7 @@ describe.each(codecs)('a %s frame', (codec) => {
     expect(await codeOfDraft({ ...bodyDraft(codec, { kind: 'section', record }), body: 'messages' })).toBe(
       'E_FRAME_CORRUPT',
     );
-    expect(await codeOfDraft({ ...draft, format: 2 } as unknown as FrameDraft)).toBe('E_FRAME_CORRUPT');
+    expect(await codeOfDraft({ ...draft, format: 1 } as unknown as FrameDraft)).toBe('E_FRAME_CORRUPT');
     expect(await codeOfAsync(unpackFrame(Buffer.from('{"not":"a frame"}')))).toBe('E_FRAME_CORRUPT');
     expect(await codeOfAsync(unpackFrame(new Uint8Array()))).toBe('E_FRAME_CORRUPT');
   });

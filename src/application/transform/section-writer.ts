@@ -149,10 +149,10 @@ export class SectionWriter {
 
   #addMessages(messages: readonly unknown[], coordinate: number): void {
     // All of a row's messages are encoded before the first is added: a row that fails leaves nothing behind.
-    const ready = messages.map((message) => {
-      const { shape, bytes } = this.#encode(message);
-      return { encoded: { shape, bytes: new Uint8Array(bytes) }, partition: this.#partitionOf(message) };
-    });
+    const ready = messages.map((message) => ({
+      encoded: this.#encode(message),
+      partition: this.#partitionOf(message),
+    }));
     for (const [output, { encoded, partition }] of ready.entries())
       this.#addMessage(encoded, partition, coordinate, output);
   }
@@ -160,8 +160,8 @@ export class SectionWriter {
   #encode(message: unknown): EncodedMessage {
     const encoded = this.#options.encoding.encode(message);
     const { maxMessageBytes } = this.#options.pipeline.limits;
-    if (encoded.bytes.length > maxMessageBytes) {
-      throw new DomainError(`a message has ${encoded.bytes.length} bytes, the limit is ${maxMessageBytes}`, {
+    if (encoded.size > maxMessageBytes) {
+      throw new DomainError(`a message has ${encoded.size} bytes, the limit is ${maxMessageBytes}`, {
         code: 'E_MESSAGE_TOO_LARGE',
       });
     }
@@ -188,10 +188,7 @@ export class SectionWriter {
   #addMessage(message: EncodedMessage, partition: number, coordinate: number, output: number): void {
     const { maxFrameBytes, maxFrameMessages } = this.#options.pipeline.limits;
     let body = this.#open.get(partition);
-    if (
-      body !== undefined &&
-      (body.count >= maxFrameMessages || body.size + message.bytes.length > maxFrameBytes)
-    ) {
+    if (body !== undefined && (body.count >= maxFrameMessages || body.size + message.size > maxFrameBytes)) {
       this.#cutMessages(partition);
       body = undefined;
     }

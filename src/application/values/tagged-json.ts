@@ -14,7 +14,28 @@ import { definedFields, isPlainObject, MAX_DEPTH } from './value-writer.ts';
  * @throws DomainError `E_MESSAGE_UNSUPPORTED`
  */
 export function toTaggedJson(value: unknown, depth = 0): string {
-  return JSON.stringify(tag(value, depth));
+  return JSON.stringify(isJson(value) ? value : tag(value, depth));
+}
+
+/** Whether data is an object of text, numbers and truth values alone, as most messages are: it needs no copy with tags. */
+function isJson(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !isPlainObject(value)) return false;
+  const fields = Object.keys(value);
+  if (fields.length === 1) return false;
+  for (const name of fields) {
+    const field = (value as Record<string, unknown>)[name];
+    switch (typeof field) {
+      case 'string':
+      case 'boolean':
+        break;
+      case 'number':
+        if (!Number.isFinite(field)) return false;
+        break;
+      default:
+        if (field !== null) return false;
+    }
+  }
+  return true;
 }
 
 function tag(value: unknown, depth: number): unknown {

@@ -22,7 +22,7 @@ export class ValueReader {
     let value = 0;
     let scale = 1;
     for (let group = 0; group < 8; group++) {
-      const byte = this.#take(1)[0] as number;
+      const byte = this.#byte();
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
       scale *= 0x80;
@@ -94,6 +94,18 @@ export class ValueReader {
       default:
         throw corrupt(`0x${tag.toString(16)} is no type`);
     }
+  }
+
+  /** Text of so many bytes, without a length of its own. */
+  readText(bytes: number): string {
+    const start = this.#advance(bytes);
+    return this.#utf8(start, start + bytes);
+  }
+
+  /** So many bytes, copied. */
+  readBytes(bytes: number): ArrayBuffer {
+    const start = this.#advance(bytes);
+    return new Uint8Array(this.#buffer.subarray(start, start + bytes)).buffer;
   }
 
   #array(length: number, depth: number): unknown[] {

@@ -13,8 +13,13 @@ export const EXT_MASKED = 5;
 /** Deeper nesting is refused: it would end in a stack overflow somewhere on its way. */
 export const MAX_DEPTH = 100;
 
+/** The tag of an extension with 8 bytes. */
+const FIXED_EXTENSION_8 = 0xd7;
+
 const SHORT_STRING = 48;
 const INITIAL_BYTES = 4096;
+const LEAST_BYTES = 64;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Writes plain data as MessagePack, always the shortest form, so that equal values have equal bytes. What
@@ -27,8 +32,13 @@ const INITIAL_BYTES = 4096;
  * @throws DomainError `E_MESSAGE_UNSUPPORTED` from `write`; what was written of that value must then be cut off
  */
 export class ValueWriter {
-  #buffer = Buffer.allocUnsafeSlow(INITIAL_BYTES);
+  #buffer: Buffer;
   #length = 0;
+
+  /** @param bytes room at first; it grows. 0 costs nothing */
+  constructor(bytes = INITIAL_BYTES) {
+    this.#buffer = bytes === 0 ? NOTHING : Buffer.allocUnsafeSlow(bytes);
+  }
 
   get length(): number {
     return this.#length;
@@ -55,6 +65,19 @@ export class ValueWriter {
     this.#reserve(bytes.length);
     this.#buffer.set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  /**
+   * Appends the characters of well-formed text alone, without a length.
+   *
+   * @param atMost how many bytes it has, or an upper bound; default: the bound that every text has
+   * @returns how many bytes it has
+   */
+  appendUtf8(text: string, atMost = 3 * text.length): number {
+    this.#reserve(atMost);
+    const bytes = this.#buffer.write(text, this.#length, 'utf8');
+    this.#length += bytes;
+    return bytes;
   }
 
   /** An unsigned whole number up to 2^53 − 1 in groups of 7 bits, lowest first (LEB128). */
@@ -185,10 +208,11 @@ export class ValueWriter {
   }
 
   #writeDate(date: Date): void {
-    const bytes = Buffer.allocUnsafe(8);
+    this.#reserve(10);
     const time = date.getTime();
-    bytes.writeDoubleBE(Number.isNaN(time) ? Number.NaN : time);
-    this.#writeExtension(EXT_DATE, bytes);
+    this.#tag(FIXED_EXTENSION_8);
+    this.#tag(EXT_DATE);
+    this.#length = this.#buffer.writeDoubleBE(Number.isNaN(time) ? Number.NaN : time, this.#length);
   }
 
   #writeExtension(type: number, bytes: Uint8Array): void {
@@ -215,7 +239,8 @@ export class ValueWriter {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    // Small ones are cut out of a buffer that Node shares, which is cheaper.
+    const larger = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2, LEAST_BYTES));
     this.#buffer.copy(larger, 0, 0, this.#length);
     this.#buffer = larger;
   }

@@ -161,8 +161,8 @@ class Tally {
     try {
       const messages = this.#transform(row);
       for (const message of messages) {
-        const { length } = isOfObject ? this.#encoding.encode(message).bytes : encodeValue(message);
-        if (length > limits.maxMessageBytes) return null;
+        const size = isOfObject ? this.#encoding.encode(message).size : encodeValue(message).length;
+        if (size > limits.maxMessageBytes) return null;
         if (isOfObject && partitionBy !== undefined) partitionOfKey(partitionBy(message), partitions);
       }
       return messages;

@@ -56,7 +56,21 @@ describe('casts', () => {
     expect(castTo(type, 'c')(value)).toEqual(expected);
   });
 
+  it('of decimal text are the double that is nearest to it', () => {
+    const decimals = fc.stringMatching(/^-?\d{1,17}(\.\d{0,9})?$/);
+    fc.assert(
+      fc.property(decimals, (text) => {
+        expect(castTo('number', 'c')(text)).toBe(Number(text));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   it.each<[ColumnType, unknown]>([
+    ['integer', '.0'],
+    ['number', '-'],
+    ['number', '.'],
+    ['number', '1.2.3'],
     ['string', { a: 1 }],
     ['number', '0x10'],
     ['number', ' '],

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Worker, type ResourceLimits } from 'node:worker_threads';
 import { messageOf } from '../../../domain/errors.ts';
 import type { Task } from '../../../domain/section.ts';
@@ -53,6 +54,12 @@ export const QUIET = [
   '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON',
 ];
 
+/**
+ * V8 collects the whole heap of a thread each time it has grown by about as much as is alive, buffers counted in, and here little is: 54 times in
+ * 134 MB of CSV, a tenth of the time. From this size on, in MiB, it is as always; a thread reads the setting when it starts.
+ */
+const INITIAL_OLD_SPACE_MB = 96;
+
 /** A worker that is a thread of this process. */
 export class TransformThread implements WatchedWorker {
   readonly #mark = new SharedMark();
@@ -71,6 +78,7 @@ export class TransformThread implements WatchedWorker {
       markFile: markFile ?? null,
     };
     this.#heapMb = heapMb;
+    setFlagsFromString(`--initial-old-space-size=${INITIAL_OLD_SPACE_MB}`);
     this.#worker = new Worker(entry, {
       workerData,
       resourceLimits,
