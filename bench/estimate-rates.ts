@@ -106,7 +106,7 @@ function encodedBytes(): number {
     cost: 5_000.25,
     at: '2026-11-14T12:15:00Z',
   };
-  return createMessageEncoding('packed').encode(message).bytes.length;
+  return createMessageEncoding('packed').encode(message).size;
 }
 
 const cpuSeconds = () => {

@@ -116,7 +116,7 @@ describe('what the functions ask of S3, SQS, Kinesis, Redis and PostgreSQL is wh
         keyedMessages: 0,
         hours: 1 / 3600,
         messagesPerRow: 1,
-        messageBytes: createMessageEncoding('packed').encode(reading(50)).bytes.length,
+        messageBytes: createMessageEncoding('packed').encode(reading(50)).size,
         groups: SENSORS,
         partitions: pipeline.partitions,
         partitioned: true,
