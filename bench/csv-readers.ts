@@ -16,6 +16,7 @@ import { inferSchema, initParser, type Parser } from 'udsv';
 import { decoderFor } from '../src/application/formats/index.ts';
 import type { Columns, ColumnType } from '../src/domain/columns.ts';
 import { defaultLimits } from '../src/domain/limits.ts';
+import { randomFrom } from './data/random.ts';
 
 const FILE_BYTES = 32_000_000;
 /** As ours hands rows on. */
@@ -144,17 +145,6 @@ const readers: Readonly<Record<string, (source: Source, sum: Sum) => Promise<voi
 
 function columnNames(columns: number): string[] {
   return Array.from({ length: columns }, (_, i) => `column_${i}`);
-}
-
-/** Mulberry32: the same file from the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 type Text = (below: (limit: number) => number, column: number) => string;

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Every folder with a lockfile of its own: what is published, what deploys it, what only tests run under. */
-export const lockedFolders = ['.', 'infra', 'test/servers/lambda-runtime'] as const;
+/** Every folder with a lockfile of its own: what is published, what deploys it, what it is measured against, what only tests run under. */
+export const lockedFolders = ['.', 'infra', 'bench/peers', 'test/servers/lambda-runtime'] as const;
 /** Those of packages that are published. */
 export const publishedFolders = ['.', 'infra'] as const;
 

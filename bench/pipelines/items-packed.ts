@@ -1,0 +1,3 @@
+import { declareItems } from './declare-items.ts';
+
+export default declareItems('packed');
