@@ -52,7 +52,7 @@ async function bench(signal: AbortSignal): Promise<void> {
   const names = caseNames().filter((name) => only?.some((part) => name.includes(part)) ?? true);
   if (names.length === 0) throw new Error(`no case is named so: there are ${caseNames().join(', ')}`);
   const scale: Scale = quick
-    ? { quick, rows: 200_000, slowRows: 40_000 }
+    ? { quick, rows: 400_000, slowRows: 40_000 }
     : { quick, rows: 1_400_000, slowRows: 200_000 };
   installPeers(progress);
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
@@ -63,6 +63,7 @@ async function bench(signal: AbortSignal): Promise<void> {
     const { default: makeCase } = (await import(`./cases/${name}.ts`)) as { default: MakeCase };
     const made = await makeCase(scale);
     const report = reportOf(
+      name,
       made,
       await measureCase(made, rounds, signal, (text) => progress(`${name}: ${text}`)),
     );

@@ -9,10 +9,16 @@ export interface Measured {
   readonly wallMs: number;
   /** Of all threads. */
   readonly cpuMs: number;
+  /** The same from the start of the process to its end. */
+  readonly wholeWallMs: number;
+  readonly wholeCpuMs: number;
   /** Resident at most, from the start of the process on. */
   readonly peakBytes: number;
   readonly counts: Counts;
 }
+
+/** What the process itself can say of it. */
+export type MeasuredHere = Omit<Measured, 'wholeWallMs'>;
 
 /** One way to do what a case measures. */
 export interface Contender {
@@ -30,23 +36,29 @@ export interface Contender {
 
 /** What is measured, and how it is told. */
 export interface Case {
-  /** As `--only` picks it: the name of its file. */
-  readonly name: string;
   readonly title: string;
   /** What `amount` counts, and what speed is told in: `MB of CSV`. */
   readonly unit: string;
+  /** Whether a process is measured from its start to its end, and not only its work. Default: only its work. */
+  readonly whole?: boolean;
   readonly contenders: readonly Contender[];
-  /** What is to be reached: the speed of one over that of another. */
   readonly goals: readonly Goal[];
 }
 
+/** One contender in one round. */
+export interface Turn {
+  readonly measured: Measured;
+  /** Amount a second on the clock, and a second of CPU time. */
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+/** What is to be reached; told as the median over the rounds. */
 export interface Goal {
   readonly says: string;
-  readonly of: string;
-  readonly over: string;
-  readonly atLeast: number;
-  /** What is compared: amount a second on the clock, or a second of CPU time. */
-  readonly by: 'wall' | 'cpu';
+  readonly value: (round: (contender: string) => Turn) => number;
+  readonly atLeast?: number;
+  readonly atMost?: number;
 }
 
 /** Sizes and rounds of a run of the benchmark. */

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Case, Contender, Measured } from './contender.ts';
+import type { Case, Contender, Measured, MeasuredHere } from './contender.ts';
 
 const PROCESS = new URL('./measured-process.ts', import.meta.url);
 
@@ -48,11 +48,13 @@ async function measureOnce({ name, module, options }: Contender, signal: AbortSi
 
 function told(name: string, child: ChildProcess): Promise<Measured> {
   return new Promise((resolve, reject) => {
-    let measured: Measured | undefined;
-    child.on('message', (message) => (measured = message as Measured));
+    const begunAt = performance.now();
+    let measured: MeasuredHere | undefined;
+    child.on('message', (message) => (measured = message as MeasuredHere));
     child.on('error', reject);
     child.on('exit', (code, by) => {
-      if (measured !== undefined && code === 0) resolve(measured);
+      if (measured !== undefined && code === 0)
+        resolve({ ...measured, wholeWallMs: performance.now() - begunAt });
       else reject(new Error(`${name} ended ${by === null ? `with exit code ${code}` : `by ${by}`}`));
     });
   });

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import type { Measured, Work } from './contender.ts';
+import type { MeasuredHere, Work } from './contender.ts';
 
 const [module = '', options = 'null'] = process.argv.slice(2);
 // Ctrl-C reaches the whole group: whoever started this process ends it, or is gone.
@@ -16,7 +16,14 @@ const begunAt = performance.now();
 const counts = await work(JSON.parse(options) as never);
 const wallMs = performance.now() - begunAt;
 const { user, system } = process.cpuUsage(cpu);
-const measured: Measured = { wallMs, cpuMs: (user + system) / 1_000, peakBytes: peakBytes(), counts };
+const whole = process.cpuUsage();
+const measured: MeasuredHere = {
+  wallMs,
+  cpuMs: (user + system) / 1_000,
+  wholeCpuMs: (whole.user + whole.system) / 1_000,
+  peakBytes: peakBytes(),
+  counts,
+};
 process.send?.(measured, () => process.exit(0));
 
 /** `maxRSS` survives `exec`: it would show what the parent held when it forked. */

@@ -1,0 +1,3 @@
+import { declareColumns } from './declare-columns.ts';
+
+export default declareColumns(undefined);
