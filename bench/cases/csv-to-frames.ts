@@ -6,8 +6,8 @@ import { faster, memory, speed } from '../harness/goals.ts';
 import { megabytesOf, moduleOf, pipelineOf } from '../harness/places.ts';
 
 const makeCase: MakeCase = async ({ rows, slowRows }) => {
-  const all = await itemsOf(rows);
-  const few = await itemsOf(slowRows);
+  const all = { rows, csv: await itemsOf(rows, 'csv') };
+  const few = { rows: slowRows, csv: await itemsOf(slowRows, 'csv') };
   const ours = (
     name: string,
     frames: 'packed' | 'json',

@@ -8,7 +8,7 @@ import { moduleOf, pipelineOf } from '../harness/places.ts';
 const COLUMNS = ['lane', 'quantity', 'delay_minutes'];
 
 const makeCase: MakeCase = async ({ rows }) => {
-  const { parquet } = await itemsOf(rows);
+  const parquet = await itemsOf(rows, 'parquet');
   const from = Math.floor(rows * 0.45);
   const to = from + Math.floor(rows / 10);
   const stored = await storedBytes(parquet, COLUMNS, { column: 'line', from, to });

@@ -5,8 +5,12 @@ import { faster } from '../harness/goals.ts';
 import { moduleOf, pipelineOf } from '../harness/places.ts';
 
 const makeCase: MakeCase = async ({ rows }) => {
-  const { csv, csvObjects, jsonl, parquet } = await itemsOf(rows);
-  const places = { CSV: csv, 'CSV in 8 objects': csvObjects, 'JSON Lines': jsonl, Parquet: parquet };
+  const places = {
+    CSV: await itemsOf(rows, 'csv'),
+    'CSV in 8 objects': await itemsOf(rows, 'csv-objects'),
+    'JSON Lines': await itemsOf(rows, 'jsonl'),
+    Parquet: await itemsOf(rows, 'parquet'),
+  };
   const named = (format: string, workers: number) =>
     `${format}, ${workers} worker${workers === 1 ? '' : 's'}`;
   const contender = (format: string, location: string, workers: number): Contender => ({

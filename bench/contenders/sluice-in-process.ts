@@ -17,9 +17,11 @@ import { mergeStates } from '../../src/application/measures/state.ts';
 import { transformTask } from '../../src/application/transform/transform.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
 import type { RecordSink } from '../../src/domain/ports/record-sink.ts';
+import type { ResultStore } from '../../src/domain/ports/result-store.ts';
 import type { Where } from '../../src/domain/where.ts';
 import { loadPipeline } from '../../src/entrypoints/cli/load-pipeline.ts';
 import type { Counts } from '../harness/contender.ts';
+import { CollectingSink } from '../harness/collecting-sink.ts';
 import { CountedSource } from '../harness/counted-source.ts';
 
 export interface InProcessOptions {
@@ -34,13 +36,19 @@ export default async function transformInProcess({
   ...options
 }: InProcessOptions): Promise<Counts> {
   const { pipeline } = await loadPipeline(file);
-  return transformLake(pipeline, { ...options, sink: new CountingSink() });
+  return transformLake(pipeline, { ...options, sink: new CollectingSink(false) });
+}
+
+export interface LakeOptions extends Omit<InProcessOptions, 'pipeline'> {
+  readonly sink: RecordSink;
+  /** Gets the plan. Default: one that is forgotten. */
+  readonly store?: ResultStore;
 }
 
 /** What a pipeline does to a place in the lake, as counts. */
 export async function transformLake(
   pipeline: AnyPipeline,
-  { location, where, sink }: Omit<InProcessOptions, 'pipeline'> & { readonly sink: RecordSink },
+  { location, where, sink, store = new InMemoryResultStore(mergeStates) }: LakeOptions,
 ): Promise<Counts> {
   const clock = new SystemClock();
   const source = new CountedSource(new LocalObjectSource({ clock, log: silentLog }));
@@ -51,7 +59,7 @@ export async function transformLake(
     sink,
     tasks,
     killed: new InMemoryKilledRows(),
-    store: new InMemoryResultStore(mergeStates),
+    store,
     router: new InMemoryErrorRouter(),
     clock,
     random: new SystemRandom({ clock }),
@@ -81,20 +89,4 @@ export async function transformLake(
     requests: source.requests,
     requestsOfDispatch,
   };
-}
-
-/** Takes everything and keeps nothing. */
-export class CountingSink implements RecordSink {
-  readonly capabilities = {
-    maxRecordBytes: 2 ** 20,
-    maxBatchRecords: 500,
-    maxBatchBytes: 10 * 2 ** 20,
-    ordered: true,
-  };
-  puts = 0;
-
-  put(records: readonly unknown[]): Promise<readonly { readonly accepted: true }[]> {
-    this.puts++;
-    return Promise.resolve(records.map(() => ({ accepted: true })));
-  }
 }

@@ -55,31 +55,28 @@ const COMMENTS = [
   'first line of a note that somebody typed in a hurry\nand its second, with no more in it',
 ];
 
-export interface ItemFiles {
-  readonly csv: string;
-  readonly jsonl: string | null;
+export interface ItemsToWrite {
+  readonly seed: number;
+  /** The first line. */
+  readonly from: number;
+  readonly rows: number;
+  readonly format: 'csv' | 'jsonl';
 }
 
-/** Writes items as CSV, and the same as JSON Lines: the same bytes from the same seed. */
-export async function writeItems(
-  files: ItemFiles,
-  { seed, from, rows }: { readonly seed: number; readonly from: number; readonly rows: number },
-): Promise<void> {
+/** Writes items as CSV or JSON Lines: the same bytes from the same seed, and the same rows in both. */
+export async function writeItems(place: string, { seed, from, rows, format }: ItemsToWrite): Promise<void> {
   const next = randomFrom(seed + from);
-  const csv = createWriteStream(files.csv);
-  const jsonl = files.jsonl === null ? null : createWriteStream(files.jsonl);
-  await write(csv, `${Object.keys(itemColumns).join(',')}\n`);
+  const file = createWriteStream(place);
+  if (format === 'csv') await write(file, `${Object.keys(itemColumns).join(',')}\n`);
   for (let row = from; row < from + rows; row += BATCH_ROWS) {
-    const batch = Array.from({ length: Math.min(BATCH_ROWS, from + rows - row) }, (_, index) =>
-      itemOf(row + index, next),
-    );
-    await write(csv, batch.map(csvLine).join(''));
-    if (jsonl !== null) await write(jsonl, batch.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    const lines = Array.from({ length: Math.min(BATCH_ROWS, from + rows - row) }, (_, index) => {
+      const item = itemOf(row + index, next);
+      return format === 'csv' ? csvLine(item) : `${JSON.stringify(item)}\n`;
+    });
+    await write(file, lines.join(''));
   }
-  for (const file of [csv, jsonl]) {
-    file?.end();
-    if (file !== null) await once(file, 'close');
-  }
+  file.end();
+  await once(file, 'close');
 }
 
 async function write(file: WriteStream, text: string): Promise<void> {

@@ -1,8 +1,12 @@
 /** What a measured process did, by name: rows, bytes and requests. The same for every round. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** What a contender's module exports by default. */
-export type Work<Options = never> = (options: Options) => Promise<Counts>;
+/** A contender's module. */
+export interface ContenderModule {
+  /** What is not measured, before it: its result is what the work is given. */
+  readonly prepare?: (options: never) => Promise<unknown>;
+  readonly default: (options: never, prepared: never) => Promise<Counts>;
+}
 
 /** One measurement. */
 export interface Measured {

@@ -1,19 +1,21 @@
 /**
- * What is measured, in a process of its own: imports a contender, lets it work, and says what that took. What loading its modules
- * takes is left out, what it starts itself (threads, connections) is not.
+ * What is measured, in a process of its own: imports a contender, lets it prepare and then work, and says what that took. What its modules and its preparation
+ * take is left out, what it starts itself (threads, connections) is not.
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import type { MeasuredHere, Work } from './contender.ts';
+import type { ContenderModule, MeasuredHere } from './contender.ts';
 
 const [module = '', options = 'null'] = process.argv.slice(2);
 // Ctrl-C reaches the whole group: whoever started this process ends it, or is gone.
 process.on('disconnect', () => process.exit(1));
 
-const { default: work } = (await import(module)) as { default: Work };
+const { prepare, default: work } = (await import(module)) as ContenderModule;
+const given = JSON.parse(options) as never;
+const prepared = await prepare?.(given);
 const cpu = process.cpuUsage();
 const begunAt = performance.now();
-const counts = await work(JSON.parse(options) as never);
+const counts = await work(given, prepared as never);
 const wallMs = performance.now() - begunAt;
 const { user, system } = process.cpuUsage(cpu);
 const whole = process.cpuUsage();

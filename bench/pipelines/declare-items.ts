@@ -1,14 +1,18 @@
 import { definePipeline, type AnyPipeline } from 'sluice';
-import { itemColumns, toMessage } from '../data/item.ts';
+import { itemColumns, toMessage, type ItemMessage } from '../data/item.ts';
 
 /** The reference transform as a pipeline: all columns of an item, typed, and what follows from them. */
-export function declareItems(frames: AnyPipeline['frames']): AnyPipeline {
+export function declareItems(
+  frames: AnyPipeline['frames'],
+  partitionBy?: (message: ItemMessage) => string,
+): AnyPipeline {
   return definePipeline({
     name: `items-${frames}`,
     version: 1,
     source: { columns: itemColumns },
     transform: toMessage,
     frames,
+    ...(partitionBy === undefined ? {} : { partitionBy }),
     analyze: {
       groupBy: (message) => message.transportLaneIdentifier ?? '',
       measures: ({ count, countIf, sum, mean, quantiles }) => ({

@@ -1,0 +1,42 @@
+/** Keys of messages from elsewhere, claimed and committed in a `redis-server` of the machine's on loopback. */
+import { connectRedis } from '../../src/adapters/redis/client.ts';
+import { RedisDedupStore } from '../../src/adapters/redis/dedup-store.ts';
+import { startRedis } from '../../test/servers/redis-server.ts';
+import type { Counts } from '../harness/contender.ts';
+
+const LEASE_MS = 60_000;
+
+export interface ClaimOptions {
+  readonly keys: number;
+}
+
+export function prepare(): ReturnType<typeof startRedis> {
+  return startRedis();
+}
+
+export default async function claims(
+  { keys }: ClaimOptions,
+  server: Awaited<ReturnType<typeof startRedis>>,
+): Promise<Counts> {
+  const store = new RedisDedupStore({ client: connectRedis(server.url) });
+  const { maxBatchKeys } = store.capabilities;
+  const { signal } = new AbortController();
+  let committed = 0;
+  try {
+    for (let first = 0; first < keys; first += maxBatchKeys) {
+      const names = Array.from(
+        { length: Math.min(maxBatchKeys, keys - first) },
+        (_, index) => `2026-11-28-orders-${first + index}`,
+      );
+      const outcomes = await store.claim(names, LEASE_MS, signal);
+      const claimed = outcomes.flatMap((outcome, index) =>
+        outcome.state === 'claimed' ? [{ key: names[index] as string, token: outcome.token }] : [],
+      );
+      committed += (await store.commit(claimed, signal)).filter(Boolean).length;
+    }
+  } finally {
+    store.close();
+    await server.stop();
+  }
+  return { committed };
+}
