@@ -4,7 +4,8 @@ import type { Contender, Goal, MakeCase } from '../harness/contender.ts';
 import { moduleOf } from '../harness/places.ts';
 
 const makeCase: MakeCase = async () => {
-  const ours = await ourFunctions();
+  const whole = await ourFunctions('all');
+  const ours = await ourFunctions('least');
   const theirs = await powertoolsFunctions();
   const contender =
     (whose: string) =>
@@ -28,7 +29,12 @@ const makeCase: MakeCase = async () => {
   return {
     title: "Cold starts under AWS's runtime client, from the start of the process to its first reply",
     unit: 'starts',
-    contenders: [...ours.map(contender('sluice')), ...theirs.map(contender('Powertools'))],
+    contenders: [
+      ...ours.map(contender('sluice')),
+      ...theirs.map(contender('Powertools')),
+      ...whole.map(contender('sluice, all parts')),
+    ],
+    // Powertools' handlers know no PostgreSQL, no Redis and no tracing either.
     goals: ours.flatMap(({ name }) => [
       smaller(name, 'bundle', 'bundleBytes'),
       smaller(name, 'init', 'initMs'),

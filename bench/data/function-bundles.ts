@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildPipeline } from '../../src/entrypoints/cli/build/build-pipeline.ts';
+import { optionalParts } from '../../src/entrypoints/cli/build/left-out.ts';
 import { functionNames, type FunctionName } from '../../src/entrypoints/cli/build/manifest.ts';
 import { moduleOf, repositoryFile } from '../harness/places.ts';
 
@@ -15,11 +16,13 @@ export interface FunctionBundle {
 
 const FOLDER = path.join(import.meta.dirname, '..', '.data', 'functions');
 
-/** Ours, as `sluice build` makes them of the pipeline of `npm start`. */
-export async function ourFunctions(): Promise<readonly FunctionBundle[]> {
-  const folder = path.join(FOLDER, 'sluice');
+/** Ours, of the pipeline of `npm start`: with everything that a stack may want, or without the parts that can be left out. */
+export async function ourFunctions(parts: 'all' | 'least'): Promise<readonly FunctionBundle[]> {
+  const folder = path.join(FOLDER, `sluice-${parts}`);
   await rm(folder, { recursive: true, force: true });
-  await buildPipeline(repositoryFile('examples/lane-performance.ts'), folder);
+  await buildPipeline(repositoryFile('examples/lane-performance.ts'), folder, {
+    unneeded: () => (parts === 'all' ? [] : optionalParts),
+  });
   return Promise.all(functionNames.map((name) => bundleIn(name, path.join(folder, name))));
 }
 
