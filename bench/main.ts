@@ -11,9 +11,9 @@ import { renderReport, reportOf, type CaseReport } from './harness/report.ts';
 
 const USAGE = `npm run bench -- [options]
 
-  --quick        small data and few rounds: under 3 minutes on 2 cores
+  --quick        small data and one round: under 3 minutes on 2 cores
   --only <part>  cases whose name has this part; may be given several times
-  --rounds <n>   measurements of each contender, in turn (default 5, with --quick 2)
+  --rounds <n>   measurements of each contender, in turn (default 5, with --quick 1)
   --json <file>  what was measured, as JSON
   --list         the names of the cases
   --help
@@ -46,13 +46,13 @@ const { values } = parseArgs({
 
 async function bench(signal: AbortSignal): Promise<void> {
   const { quick, only, json } = values;
-  const rounds = Number(values.rounds ?? (quick ? 2 : 5));
+  const rounds = Number(values.rounds ?? (quick ? 1 : 5));
   if (!Number.isInteger(rounds) || rounds < 1)
     throw new Error(`--rounds ${values.rounds} is no whole number from 1`);
   const names = caseNames().filter((name) => only?.some((part) => name.includes(part)) ?? true);
   if (names.length === 0) throw new Error(`no case is named so: there are ${caseNames().join(', ')}`);
   const scale: Scale = quick
-    ? { quick, rows: 400_000, slowRows: 40_000 }
+    ? { quick, rows: 262_144, slowRows: 20_000 }
     : { quick, rows: 1_400_000, slowRows: 200_000 };
   installPeers(progress);
   const machine = `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB`;

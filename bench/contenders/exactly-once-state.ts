@@ -11,7 +11,7 @@ import { InMemoryErrorRouter } from '../../src/adapters/inmemory/error-router.ts
 import { silentLog } from '../../src/adapters/inmemory/log.ts';
 import { InMemoryMetrics } from '../../src/adapters/inmemory/metrics.ts';
 import { openSqliteResultStore } from '../../src/adapters/local/sqlite/result-store.ts';
-import { analyzeFrame } from '../../src/application/analyze/analyze.ts';
+import { analyzeRecord } from '../../src/application/analyze/analyze.ts';
 import { unpackFrame } from '../../src/application/frames/frame-codec.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';
 import { loadPipeline } from '../../src/entrypoints/cli/load-pipeline.ts';
@@ -37,7 +37,11 @@ export default async function exactlyOnceState({
     const store = await openSqliteResultStore(results, { mergeStates });
     const sink = new CollectingSink(true);
     const { messages = 0 } = await transformLake(pipeline, { location, sink, store });
-    const frames = await Promise.all(sink.records.map((record) => unpackFrame(record)));
+    const kinds = new Map<Uint8Array, string>();
+    for (const record of sink.records) kinds.set(record, (await unpackFrame(record)).body.kind);
+    const inWorstOrder = sink.records.toSorted(
+      (a, b) => Number(kinds.get(a) === 'section') - Number(kinds.get(b) === 'section'),
+    );
     const metrics = new InMemoryMetrics();
     const ports = {
       store,
@@ -49,12 +53,10 @@ export default async function exactlyOnceState({
     const { signal } = new AbortController();
     const database = new DatabaseSync(results, { readOnly: true });
     let peak = 0;
-    const inWorstOrder = frames.toSorted(
-      (a, b) => Number(a.body.kind === 'section') - Number(b.body.kind === 'section'),
-    );
-    for (const [index, frame] of inWorstOrder.entries()) {
-      await analyzeFrame(frame, { pipeline, build: 'bench', signal }, ports);
-      if (index % LOOK_EVERY === 0 || inWorstOrder[index + 1]?.body.kind === 'section')
+    for (const [index, record] of inWorstOrder.entries()) {
+      await analyzeRecord(record, { pipeline, build: 'bench', signal }, ports);
+      const next = inWorstOrder[index + 1];
+      if (index % LOOK_EVERY === 0 || (next !== undefined && kinds.get(next) === 'section'))
         peak = Math.max(peak, stateBytes(database));
     }
     const done = stateBytes(database);
@@ -63,7 +65,7 @@ export default async function exactlyOnceState({
     return {
       messages,
       applied: metrics.total('applied'),
-      frames: frames.length,
+      frames: sink.records.length,
       peakBytes: peak,
       doneBytes: done,
       peakBitsPerMessage: (peak * 8) / messages,

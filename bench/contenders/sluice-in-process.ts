@@ -16,6 +16,7 @@ import { generationOf } from '../../src/application/generation.ts';
 import { mergeStates } from '../../src/application/measures/state.ts';
 import { transformTask } from '../../src/application/transform/transform.ts';
 import type { AnyPipeline } from '../../src/domain/pipeline.ts';
+import type { ObjectSource } from '../../src/domain/ports/object-source.ts';
 import type { RecordSink } from '../../src/domain/ports/record-sink.ts';
 import type { ResultStore } from '../../src/domain/ports/result-store.ts';
 import type { Where } from '../../src/domain/where.ts';
@@ -41,6 +42,8 @@ export default async function transformInProcess({
 
 export interface LakeOptions extends Omit<InProcessOptions, 'pipeline'> {
   readonly sink: RecordSink;
+  /** Default: the files of this machine. */
+  readonly lake?: ObjectSource;
   /** Gets the plan. Default: one that is forgotten. */
   readonly store?: ResultStore;
 }
@@ -48,10 +51,10 @@ export interface LakeOptions extends Omit<InProcessOptions, 'pipeline'> {
 /** What a pipeline does to a place in the lake, as counts. */
 export async function transformLake(
   pipeline: AnyPipeline,
-  { location, where, sink, store = new InMemoryResultStore(mergeStates) }: LakeOptions,
+  { location, where, sink, lake, store = new InMemoryResultStore(mergeStates) }: LakeOptions,
 ): Promise<Counts> {
   const clock = new SystemClock();
-  const source = new CountedSource(new LocalObjectSource({ clock, log: silentLog }));
+  const source = new CountedSource(lake ?? new LocalObjectSource({ clock, log: silentLog }));
   const metrics = new InMemoryMetrics();
   const tasks = new InMemoryTaskQueue({ clock });
   const ports = {

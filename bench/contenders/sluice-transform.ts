@@ -19,12 +19,15 @@ export interface SluiceOptions {
   readonly pipeline: string;
   readonly location: string;
   readonly workers: number;
+  /** Small data would be a single task. Default: as `sluice run` has it. */
+  readonly sectionsPerTask?: number;
 }
 
 export default async function transform({
   pipeline: file,
   location,
   workers,
+  sectionsPerTask,
 }: SluiceOptions): Promise<Counts> {
   const out = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
   try {
@@ -47,7 +50,7 @@ export default async function transform({
     const running = [mapping.run(stop.signal), ...letGo(runtime.stream, stop.signal)];
     try {
       await dispatch(
-        { run, locations: [location] },
+        { run, locations: [location], ...(sectionsPerTask === undefined ? {} : { sectionsPerTask }) },
         { pipeline, generation, build, where: undefined, signal: stop.signal },
         runtime,
       );

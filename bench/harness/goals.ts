@@ -11,7 +11,11 @@ export function faster(of: string, over: string, atLeast: number, by: 'wall' | '
 
 /** Amount a second on the clock. */
 export function speed(of: string, unit: string, atLeast: number): Goal {
-  return { says: `${of}: at least ${atLeast} ${unit}/s`, value: (round) => round(of).wall, atLeast };
+  return {
+    says: `${of}: at least ${atLeast.toLocaleString('en')} ${unit}/s`,
+    value: (round) => round(of).wall,
+    atLeast,
+  };
 }
 
 export function memory(of: string, limit: number): Goal {
@@ -40,9 +44,10 @@ export function share(says: string, of: string, count: string, whole: number, li
   };
 }
 
+/** A count; `Infinity` as its limit: it is only told. */
 export function most(says: string, of: string, count: string, limit: number): Goal {
   return {
-    says: `${says}: at most ${limit}`,
+    says: limit === Infinity ? says : `${says}: at most ${limit}`,
     value: (round) => round(of).measured.counts[count] ?? Number.NaN,
     atMost: limit,
   };
