@@ -95,6 +95,11 @@ export class FunctionProcess {
     return this.running && this.#standsUntil > this.#world.scheduler.now();
   }
 
+  /** When a process that stands still goes on, in milliseconds since 1970. */
+  get goesOnAt(): number {
+    return this.#standsUntil;
+  }
+
   /** Rejects when the process is killed. */
   get died(): Promise<never> {
     return this.#died.promise;

@@ -18,6 +18,8 @@ export interface Scenario {
   readonly shards: number;
   readonly concurrency: number;
   readonly batchRecords: number;
+  /** Deliveries after which a task that comes back is a dead letter: then only another dispatch does its work. */
+  readonly maxReceives: number;
   /** Virtual time in which what is planned between functions happens, in milliseconds. */
   readonly troubledMs: number;
 }
@@ -39,6 +41,7 @@ const MOST_PER_MILLE: Readonly<Record<CallFault, number>> = {
 const MOST: Readonly<Record<PlatformFault, number>> = {
   'duplicate-delivery': 400,
   'late-delivery': 500,
+  'lost-task': 300,
   'clock-skew': 500,
   reshard: 4,
   overwrite: 3,
@@ -82,5 +85,6 @@ export function scenarioOf(seed: number, averageRows: number): Scenario {
     concurrency: oneOf(1, 2, 5),
     batchRecords: oneOf(2, 10, 50),
     troubledMs: oneOf(10_000, 60_000, 600_000),
+    maxReceives: oneOf(1, 2, 4),
   };
 }

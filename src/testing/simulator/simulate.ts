@@ -154,7 +154,7 @@ class History {
   }
 
   #open({ pipeline, deployed, mended }: VersionOfCode): DeployedVersion {
-    const { partitions, sectionBytes, maxFrameMessages, shards, concurrency, batchRecords } = this.#scenario;
+    const { partitions, sectionBytes, maxFrameMessages } = this.#scenario;
     // Small ones, so that a small lake has many sections, and each of them many frames.
     const cut = (whole: AnyPipeline): AnyPipeline => ({
       ...whole,
@@ -162,8 +162,7 @@ class History {
       limits: { ...whole.limits, sectionBytes, maxFrameMessages, sectionRows: SECTION_ROWS },
     });
     const program = { build: 'build-1', pipeline: cut(pipeline) };
-    const options = { shards, concurrency, batchRecords };
-    const stack = new Stack(this.#world, this.#functions, program, options);
+    const stack = new Stack(this.#world, this.#functions, program, this.#scenario);
     return {
       stack,
       pipeline: program.pipeline,
