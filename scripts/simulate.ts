@@ -2,10 +2,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { formatCount } from '../src/entrypoints/cli/terminal/format.ts';
-import { describeOutcome } from '../src/testing/simulator/describe-outcome.ts';
-import { scenarioOf } from '../src/testing/simulator/scenario.ts';
-import { shrink } from '../src/testing/simulator/shrink.ts';
-import { play } from '../test/simulator/history-of-seed.ts';
+import type { Scenario } from '../src/testing/simulator/scenario.ts';
 import type { Played, Share } from '../test/simulator/seed-worker.ts';
 
 const HELP = `npm run simulate -- [options]
@@ -152,7 +149,10 @@ function lineOf(total: {
 
 async function explain(seed: number, rows: number): Promise<void> {
   process.stdout.write(`seed ${seed} failed; looking for a smaller history that does, too\n`);
-  const fails = async (scenario: Parameters<typeof play>[0]) => (await play(scenario)).wrong.length > 0;
+  // Only now: the workers that play have loaded all of it already.
+  const { describeOutcome, scenarioOf, shrink } = await import('../src/testing/simulator/index.ts');
+  const { play } = await import('../test/simulator/history-of-seed.ts');
+  const fails = async (scenario: Scenario) => (await play(scenario)).wrong.length > 0;
   const smallest = await shrink(scenarioOf(seed, rows), fails, SHRINK_MS);
   process.stdout.write(`${describeOutcome(smallest, await play(smallest))}\n`);
   process.stdout.write(`again: npm run simulate -- --seed ${seed} --seeds 1 --rows ${rows}\n`);
