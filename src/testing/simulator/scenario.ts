@@ -29,11 +29,11 @@ const MOST_PER_MILLE: Readonly<Record<CallFault, number>> = {
   'crash-before': 30,
   'crash-during': 30,
   'crash-after': 30,
-  'lost-call': 90,
-  'lost-answer': 90,
-  throttled: 90,
-  slow: 40,
-  zombie: 30,
+  'lost-call': 100,
+  'lost-answer': 100,
+  throttled: 100,
+  slow: 50,
+  zombie: 50,
   'partial-put': 700,
 };
 
@@ -77,14 +77,14 @@ export function scenarioOf(seed: number, averageRows: number): Scenario {
       Math.round(averageRows * (isLarge ? LARGE_SHARE / LARGE : (1 - LARGE_SHARE) / (1 - LARGE))),
     ),
     rates,
-    maxFaults: oneOf(50, 200, 500),
+    maxFaults: oneOf(100, 300, 1_000),
     sectionBytes: isLarge ? oneOf(64_000, 256_000) : oneOf(4_000, 16_000, 64_000),
     maxFrameMessages: isLarge ? 1_000 : oneOf(20, 100, 500),
     partitions: oneOf(1, 2, 5),
     shards: oneOf(1, 2, 4),
     concurrency: oneOf(1, 2, 5),
     batchRecords: oneOf(2, 10, 50),
-    troubledMs: oneOf(10_000, 60_000, 600_000),
+    troubledMs: oneOf(20_000, 120_000, 600_000),
     maxReceives: oneOf(1, 2, 4),
   };
 }
