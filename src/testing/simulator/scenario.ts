@@ -41,7 +41,7 @@ const MOST_PER_MILLE: Readonly<Record<CallFault, number>> = {
 const MOST: Readonly<Record<PlatformFault, number>> = {
   'duplicate-delivery': 400,
   'late-delivery': 500,
-  'lost-task': 300,
+  'lost-task': 400,
   'clock-skew': 900,
   reshard: 4,
   overwrite: 3,
