@@ -2,10 +2,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { formatCount } from '../src/entrypoints/cli/terminal/format.ts';
-import { describeOutcome } from '../src/testing/simulator/describe-outcome.ts';
-import { scenarioOf } from '../src/testing/simulator/scenario.ts';
-import { shrink } from '../src/testing/simulator/shrink.ts';
-import { play } from '../test/simulator/history-of-seed.ts';
+import type { Scenario } from '../src/testing/simulator/scenario.ts';
 import type { Played, Share } from '../test/simulator/seed-worker.ts';
 
 const HELP = `npm run simulate -- [options]
@@ -13,10 +10,10 @@ const HELP = `npm run simulate -- [options]
 The whole of Sluice on a virtual clock, with everything going wrong that does in a cloud, history by history.
 Each follows from its seed. Prints one line; where something was lost, counted twice or left undone, the history too.
 
-  --seeds N      histories to try (default 1100)
+  --seeds N      histories to try (default 1000)
   --minutes N    as many as there is time for, instead
   --seed N       the first of them (default 1)
-  --rows N       rows of a lake, about (default 1400)
+  --rows N       rows of a lake, about (default 1550)
   --workers N    threads (default: one for each core)
   --help
 
@@ -94,10 +91,10 @@ function readOptions(): Options | null {
   };
   const minutes = values.minutes === undefined ? null : number('minutes', 1);
   return {
-    seeds: minutes === null ? number('seeds', 1_100) : null,
+    seeds: minutes === null ? number('seeds', 1_000) : null,
     minutes,
     seed: number('seed', 1),
-    rows: number('rows', 1_400),
+    rows: number('rows', 1_550),
     workers: number('workers', availableParallelism()),
   };
 }
@@ -152,7 +149,10 @@ function lineOf(total: {
 
 async function explain(seed: number, rows: number): Promise<void> {
   process.stdout.write(`seed ${seed} failed; looking for a smaller history that does, too\n`);
-  const fails = async (scenario: Parameters<typeof play>[0]) => (await play(scenario)).wrong.length > 0;
+  // Only now: the workers that play have loaded all of it already.
+  const { describeOutcome, scenarioOf, shrink } = await import('../src/testing/simulator/index.ts');
+  const { play } = await import('../test/simulator/history-of-seed.ts');
+  const fails = async (scenario: Scenario) => (await play(scenario)).wrong.length > 0;
   const smallest = await shrink(scenarioOf(seed, rows), fails, SHRINK_MS);
   process.stdout.write(`${describeOutcome(smallest, await play(smallest))}\n`);
   process.stdout.write(`again: npm run simulate -- --seed ${seed} --seeds 1 --rows ${rows}\n`);

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFailureMessage } from '../../src/adapters/aws/failure-message.ts';
-import { createKinesisCalls } from '../../src/adapters/aws/kinesis-client.ts';
 import { KinesisRecordSink } from '../../src/adapters/aws/record-sink.ts';
 import { messageLineOfBody, taskOfBody } from '../../src/adapters/aws/sqs-message.ts';
 import { silentLog } from '../../src/adapters/inmemory/log.ts';
@@ -194,8 +193,8 @@ function lakeOf({ ports: { source } }: FunctionCall): ObjectSource {
 }
 
 function sinkOf({ ports: { sink } }: FunctionCall, partitions: number): RecordSink {
-  const calls = createKinesisCalls(kinesisOverSink(sink));
-  return new KinesisRecordSink({ calls, claims: noClaims }, { streamName: 'frames', partitions });
+  const ports = { calls: kinesisOverSink(sink), claims: noClaims };
+  return new KinesisRecordSink(ports, { streamName: 'frames', partitions });
 }
 
 function sqsEvent(

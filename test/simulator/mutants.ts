@@ -62,6 +62,18 @@ export const mutants: readonly Mutant[] = [
     replace: 'const { build, epoch } = ref.epoch < object.epoch ? ref : (section ?? object);',
   },
   {
+    name: 'sections that another build has begun are left to nobody',
+    file: 'application/dispatch/split-tasks.ts',
+    find: 'holderOf.get(section) ?? own',
+    replace: 'own',
+  },
+  {
+    name: 'what an older epoch has begun is expected under the new one',
+    file: 'domain/planning.ts',
+    find: '!section.complete && !isSameBinding(section, own)',
+    replace: '!section.complete && section.build !== own.build',
+  },
+  {
     name: 'an object that was begun is planned under another version',
     file: 'domain/planning.ts',
     find: 'const begun = known.complete || sections.length > 0 || known.settled === true;',
@@ -100,6 +112,12 @@ export const mutants: readonly Mutant[] = [
     find: 'const sender = new FrameSender(sendingOf(context, ports));',
     replace:
       'await dedup.commit(mine, signal);\n  const sender = new FrameSender(sendingOf(context, ports));',
+  },
+  {
+    name: 'a key is released by a token that was overtaken',
+    file: 'adapters/inmemory/dedup-store.ts',
+    find: 'return claims.map(({ key, token }) => this.#held.get(key)?.token === token && this.#held.delete(key));',
+    replace: 'return claims.map(({ key }) => this.#held.delete(key));',
   },
   {
     name: 'a lease is shorter than what it covers',

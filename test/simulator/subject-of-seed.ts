@@ -15,6 +15,15 @@ const POISON = ['none', 'none', 'first', 'middle', 'last', 'some', 'some', 'all'
 
 const random = (seed: number) => new SeededRandom({ clock: new ManualClock() }, seed);
 
+/** Rows of an object that fail, at most about: each is a frame of its own when it is redriven. */
+const MOST_FAILING = 8;
+
+/**
+ * From so many rows on, each gives fewer messages, and what fails mostly stays open: what mended code gives takes another loop over all
+ * of them.
+ */
+const MANY_ROWS = 2_000;
+
 /** A lake of about so many rows, with rows that fail in every way; a few messages from elsewhere; one or two versions of the code. */
 export function subjectOfSeed(seed: number, rows: number): Subject {
   // Not the numbers that the scenario of this seed was drawn from.
@@ -26,7 +35,7 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
     id,
     // Some rows are a group of their own: it shows at once what is missing, or counted twice.
     lane: id % 60 === 0 ? `row ${id}` : oneOf(LANES),
-    fan: oneOf([0, 1, 1, 1, 2, 3]),
+    fan: oneOf(rows >= MANY_ROWS ? [0, 0, 1, 1, 1, 2] : [0, 1, 1, 1, 2, 3]),
     fate: fails ? oneOf(FATES) : 'ok',
     hurt: fails && numbers.next() < 0.5 ? upTo(2) : 9,
     flag: id % 50 === 0 ? 0 : 9,
@@ -35,11 +44,10 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
   });
   const file = (index: number, most: number): LakeFile => {
     const poison = oneOf(POISON);
-    // What fails is a frame of its own when it is redriven.
-    const count = poison === 'all' ? Math.min(most, 60) : most;
+    const count = poison === 'all' ? Math.min(most, MOST_FAILING) : most;
     const isPoison = (at: number) =>
       poison === 'all' ||
-      (poison === 'some' && numbers.next() < 0.02) ||
+      (poison === 'some' && numbers.next() < MOST_FAILING / (2 * count)) ||
       (poison === 'first' && at === 0) ||
       (poison === 'middle' && at === count >> 1) ||
       (poison === 'last' && at === count - 1);
@@ -59,10 +67,11 @@ export function subjectOfSeed(seed: number, rows: number): Subject {
   };
   // Without ids of their own, messages are named by where they arrived.
   const named = numbers.next() < 0.7;
+  const isMended = numbers.next() < (rows >= MANY_ROWS ? 0.25 : 0.75);
   const versionOf = (version: number) => ({
     pipeline: versioned(lakePipeline(settings, broken), version, named),
     deployed: backwards(versioned(lakePipeline(settings, broken), version, named)),
-    mended: versioned(lakePipeline(settings, mended), version, named),
+    mended: isMended ? versioned(lakePipeline(settings, mended), version, named) : null,
   });
   const messages =
     numbers.next() < 0.5

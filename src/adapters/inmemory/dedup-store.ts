@@ -8,6 +8,7 @@ import type {
 } from '../../domain/ports/dedup-store.ts';
 
 const HOUR_MS = 60 * 60 * 1000;
+const MICROSECONDS = 1000;
 
 export interface InMemoryDedupStoreOptions {
   /** How long a done key is remembered, in milliseconds. Default: as long as the store lives. */
@@ -97,7 +98,9 @@ export class InMemoryDedupStore implements DedupStore {
     if (this.#done.has(key)) return { state: 'done' };
     const held = this.#held.get(key);
     if (held !== undefined && held.leaseUntil > now) return { state: 'busy' };
-    const token = ++this.#lastToken;
+    // By the clock: a store that lost everything gives no token again that somebody may still hold.
+    const token = Math.max(this.#lastToken + 1, Math.floor(now * MICROSECONDS));
+    this.#lastToken = token;
     this.#held.delete(key);
     this.#held.set(key, { token, leaseUntil: now + leaseMs });
     return { state: 'claimed', token };

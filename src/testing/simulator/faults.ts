@@ -28,6 +28,8 @@ export const platformFaults = [
   'duplicate-delivery',
   /** A record that was delivered comes once more, long after. */
   'late-delivery',
+  /** A task is lost on its way: it expired, or somebody emptied its queue. */
+  'lost-task',
   /** Clocks of functions differ. */
   'clock-skew',
   /** The stream gets another number of shards. */

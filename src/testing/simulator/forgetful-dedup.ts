@@ -37,7 +37,7 @@ export class ForgetfulDedup {
     this.#copy = new InMemoryDedupStore({ clock });
   }
 
-  /** Forgets everything; tokens start anew, too. */
+  /** Forgets everything. */
   flush(): void {
     this.failOver();
     this.failOver();

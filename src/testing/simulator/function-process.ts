@@ -62,6 +62,8 @@ export class FunctionProcess {
   readonly #endsAt: number;
   /** Calls and naps that an event will answer. */
   #waiting = 0;
+  /** Told when the process begins to wait, or is over. */
+  #turned: () => void = () => undefined;
   /** Milliseconds since 1970. */
   #standsUntil = 0;
   #calls = 0;
@@ -93,6 +95,11 @@ export class FunctionProcess {
     return this.running && this.#standsUntil > this.#world.scheduler.now();
   }
 
+  /** When a process that stands still goes on, in milliseconds since 1970. */
+  get goesOnAt(): number {
+    return this.#standsUntil;
+  }
+
   /** Rejects when the process is killed. */
   get died(): Promise<never> {
     return this.#died.promise;
@@ -104,17 +111,21 @@ export class FunctionProcess {
       return await work();
     } finally {
       if (this.#state === 'running') this.#state = 'over';
+      this.#turned();
     }
   }
 
   /** Resolves when what the process does on its own has ended: it waits for an event, or is over. */
   untilItWaits(): Promise<void> {
-    return realWork(() => this.#state !== 'running' || this.#waiting > 0, this.name);
+    const isOver = () => this.#state !== 'running' || this.#waiting > 0;
+    const turn = () => new Promise<void>((resolve) => void (this.#turned = resolve));
+    return realWork(isOver, turn, this.name);
   }
 
   kill(why: string): void {
     if (this.#state !== 'running') return;
     this.#state = 'dead';
+    this.#turned();
     this.#world.history.note(`${this.name} is dead: ${why}`);
     this.#died.reject(new InfrastructureError(`${this.name} died: ${why}`));
   }
@@ -155,7 +166,7 @@ export class FunctionProcess {
     const fault = faults.ofCall(name === 'sink.put');
     this.#calls++;
     if (fault !== null) history.note(`${this.name} ${name}, its call ${this.#calls}: ${fault}`);
-    this.#waiting++;
+    this.#wait();
     const latencyMs = random.next() * (fault === 'slow' ? SLOW_MS : LATENCY_MS);
     if (fault === 'crash-before') {
       scheduler.after(latencyMs, () => this.kill(`before ${name}`));
@@ -202,13 +213,18 @@ export class FunctionProcess {
     await this.untilItWaits();
   }
 
+  #wait(): void {
+    this.#waiting++;
+    this.#turned();
+  }
+
   #sleep(ms: number, signal: AbortSignal): Promise<void> {
     const { scheduler } = this.#world;
     const answer = Promise.withResolvers<unknown>();
     // A nap until the end of the invocation is taken beside the work, not by it.
     const beside = this.#calls === 0;
     if (signal.aborted) return Promise.reject(signal.reason as Error);
-    if (!beside) this.#waiting++;
+    if (!beside) this.#wait();
     const wake = async () => {
       signal.removeEventListener('abort', stop);
       if (!beside) return this.#answer(answer, { threw: false, value: undefined });

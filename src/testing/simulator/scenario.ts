@@ -18,6 +18,8 @@ export interface Scenario {
   readonly shards: number;
   readonly concurrency: number;
   readonly batchRecords: number;
+  /** Deliveries after which a task that comes back is a dead letter: then only another dispatch does its work. */
+  readonly maxReceives: number;
   /** Virtual time in which what is planned between functions happens, in milliseconds. */
   readonly troubledMs: number;
 }
@@ -27,11 +29,11 @@ const MOST_PER_MILLE: Readonly<Record<CallFault, number>> = {
   'crash-before': 30,
   'crash-during': 30,
   'crash-after': 30,
-  'lost-call': 60,
-  'lost-answer': 60,
-  throttled: 60,
-  slow: 30,
-  zombie: 30,
+  'lost-call': 100,
+  'lost-answer': 100,
+  throttled: 100,
+  slow: 50,
+  zombie: 50,
   'partial-put': 700,
 };
 
@@ -39,7 +41,8 @@ const MOST_PER_MILLE: Readonly<Record<CallFault, number>> = {
 const MOST: Readonly<Record<PlatformFault, number>> = {
   'duplicate-delivery': 400,
   'late-delivery': 500,
-  'clock-skew': 500,
+  'lost-task': 400,
+  'clock-skew': 900,
   reshard: 4,
   overwrite: 3,
   'dedup-flushed': 4,
@@ -74,13 +77,14 @@ export function scenarioOf(seed: number, averageRows: number): Scenario {
       Math.round(averageRows * (isLarge ? LARGE_SHARE / LARGE : (1 - LARGE_SHARE) / (1 - LARGE))),
     ),
     rates,
-    maxFaults: oneOf(50, 200, 500),
+    maxFaults: oneOf(100, 300, 1_000),
     sectionBytes: isLarge ? oneOf(64_000, 256_000) : oneOf(4_000, 16_000, 64_000),
     maxFrameMessages: isLarge ? 1_000 : oneOf(20, 100, 500),
-    partitions: oneOf(1, 3, 8),
+    partitions: oneOf(1, 2, 5),
     shards: oneOf(1, 2, 4),
     concurrency: oneOf(1, 2, 5),
     batchRecords: oneOf(2, 10, 50),
-    troubledMs: oneOf(10_000, 60_000, 600_000),
+    troubledMs: oneOf(20_000, 120_000, 600_000),
+    maxReceives: oneOf(1, 2, 4),
   };
 }

@@ -83,15 +83,25 @@ export function microtasks(): Promise<void> {
 /**
  * Waits in real time, for what no event answers: a library that decompresses on another thread.
  *
+ * @param turn resolves when it may be over: asking again and again would take the core that the other thread needs
  * @throws Error where it takes so long that it must hang
  */
-export async function realWork(isOver: () => boolean, what: string): Promise<void> {
+export async function realWork(
+  isOver: () => boolean,
+  turn: () => Promise<void>,
+  what: string,
+): Promise<void> {
   await microtasks();
   if (isOver()) return;
-  const since = performance.now();
-  do {
-    await microtasks();
-    if (performance.now() - since > STUCK_MS)
-      throw new Error(`${what} waits for something that is no port: it could not be replayed`);
-  } while (!isOver());
+  const stuck = Promise.withResolvers<never>();
+  const why = new Error(`${what} waits for something that is no port: it could not be replayed`);
+  const timer = setTimeout(() => stuck.reject(why), STUCK_MS);
+  try {
+    do {
+      await Promise.race([turn(), stuck.promise]);
+      await microtasks();
+    } while (!isOver());
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -46,5 +46,6 @@ function smallerThan(scenario: Scenario): fc.Arbitrary<Scenario> {
     sectionBytes: fc.constant(scenario.sectionBytes),
     maxFrameMessages: fc.constant(scenario.maxFrameMessages),
     troubledMs: fc.constant(scenario.troubledMs),
+    maxReceives: fc.constant(scenario.maxReceives),
   });
 }

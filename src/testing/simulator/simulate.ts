@@ -3,7 +3,7 @@ import type { AnyPipeline } from '../../domain/pipeline.ts';
 import { generationOf } from '../../application/generation.ts';
 import { expectationsOf, type Expectation } from './expectation.ts';
 import type { FaultKind, PlatformFault } from './faults.ts';
-import { useCases, type Functions } from './functions.ts';
+import { useCases, type Functions, type Program } from './functions.ts';
 import { judge, judgeQuiet, type Verdict } from './oracle.ts';
 import type { Scenario } from './scenario.ts';
 import { Stack } from './stack.ts';
@@ -27,6 +27,7 @@ const CALM_ROUNDS = 8;
 const SECTION_ROWS = 200;
 /** Batches of frames after which another build comes, at most: work takes a moment, and time may go by without any. */
 const MOST_BATCHES = 30;
+const MOST_BATCHES_OF_A_MISTAKE = 3;
 
 /**
  * Runs the use cases, not a model of them, through one history: faults strike until they are used up or their time is over; then
@@ -154,7 +155,7 @@ class History {
   }
 
   #open({ pipeline, deployed, mended }: VersionOfCode): DeployedVersion {
-    const { partitions, sectionBytes, maxFrameMessages, shards, concurrency, batchRecords } = this.#scenario;
+    const { partitions, sectionBytes, maxFrameMessages } = this.#scenario;
     // Small ones, so that a small lake has many sections, and each of them many frames.
     const cut = (whole: AnyPipeline): AnyPipeline => ({
       ...whole,
@@ -162,8 +163,7 @@ class History {
       limits: { ...whole.limits, sectionBytes, maxFrameMessages, sectionRows: SECTION_ROWS },
     });
     const program = { build: 'build-1', pipeline: cut(pipeline) };
-    const options = { shards, concurrency, batchRecords };
-    const stack = new Stack(this.#world, this.#functions, program, options);
+    const stack = new Stack(this.#world, this.#functions, program, this.#scenario);
     return {
       stack,
       pipeline: program.pipeline,
@@ -189,16 +189,23 @@ class History {
     });
   }
 
-  /** Other code is deployed, in the middle of the work; a later one may be going back: what that build began is its own again. */
+  /** Other code is deployed, in the middle of the work, and every other time taken back soon: what the build before began is its own again. */
   #planDeployments(stack: Stack, pipeline: AnyPipeline): void {
     const { random, faults } = this.#world;
+    const deploy = (program: Program) => {
+      stack.deploy(program);
+      if (random.next() < 0.5) this.#world.killAll('transform', `${program.build} was deployed`);
+      void stack.takeOver();
+    };
     for (let time = 0; time < faults.rate('deploy'); time++) {
-      const goesBack = random.next() < 0.5;
-      stack.afterBatches(1 + Math.floor(MOST_BATCHES * random.next() ** 2), () => {
+      const isTakenBack = random.next() < 0.5;
+      const standsFor = 1 + Math.floor(random.next() * MOST_BATCHES_OF_A_MISTAKE);
+      stack.afterBatches(1 + Math.floor(MOST_BATCHES * random.next() ** 3), () => {
         if (!faults.planned('deploy')) return;
-        const before = goesBack ? stack.programs.at(-2) : undefined;
-        stack.deploy(before ?? { build: `build-${stack.programs.length + 1}`, pipeline });
-        void stack.takeOver();
+        const before = stack.program;
+        deploy({ build: `build-${stack.programs.length + 1}`, pipeline });
+        if (isTakenBack)
+          stack.afterBatches(1 + standsFor, () => void (faults.planned('deploy') && deploy(before)));
       });
     }
   }

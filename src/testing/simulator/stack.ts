@@ -5,6 +5,7 @@ import { InMemoryTaskQueue } from '../../adapters/inmemory/task-queue.ts';
 import { unpackFrame } from '../../application/frames/frame-codec.ts';
 import { messageOf } from '../../domain/errors.ts';
 import type { FunctionCall, Functions, Program, QueuedMessage } from './functions.ts';
+import type { FunctionProcess } from './function-process.ts';
 import { SimulatedStream } from './simulated-stream.ts';
 import { TIMEOUT_MS, unstopped, type World } from './world.ts';
 
@@ -14,18 +15,22 @@ export interface StackOptions {
   readonly concurrency: number;
   /** Records of one batch of the stream. */
   readonly batchRecords: number;
+  /** Deliveries after which a task that comes back is a dead letter. */
+  readonly maxReceives: number;
 }
 
 /** As AWS advises: several times the function's own. */
 const VISIBILITY_MS = 6 * TIMEOUT_MS;
 /** Lambda keeps no message hidden while its function runs. */
 const NO_HEARTBEAT_MS = 1e12;
-const MAX_RECEIVES = 4;
 const MAX_ATTEMPTS = 4;
 const BACKOFF = { baseMs: 500, maxMs: 30_000 };
 /** Times that the platform calls a function again which nothing waits for. */
 const ASYNC_RETRIES = 2;
 const LATE_MS = 1_800_000;
+/** How often messages are delivered around the moment at which a process that stood still over them goes on, and how long before it the first time. */
+const DELIVERIES_AROUND = 10;
+const AROUND_MS = 30;
 
 /**
  * What is deployed for one pipeline: its queue and its stream, and what brings their content to its functions as AWS's event
@@ -54,7 +59,7 @@ export class Stack {
     this.#functions = functions;
     this.#options = options;
     this.#programs.push(program);
-    this.queue = new InMemoryTaskQueue({ clock }, { maxReceives: MAX_RECEIVES });
+    this.queue = new InMemoryTaskQueue({ clock }, { maxReceives: options.maxReceives });
     this.stream = new SimulatedStream({ clock, random }, program.pipeline.partitions, options.shards);
     this.#runMapping(this.#tasksToTransform());
     this.#runMapping(this.#recordsToAnalyze(this.stream.current));
@@ -106,19 +111,44 @@ export class Stack {
     return `${what}-${++this.#runs}-of-v${this.program.pipeline.version}`;
   }
 
-  /** A queue delivers messages from elsewhere until they are taken: now and then to two at once, and now and then once more. */
+  /**
+   * A queue delivers messages from elsewhere until they are taken: now and then to two at once, and now and then once more; and where a
+   * process stands still over them, to others just before and just after it goes on:
+   *
+   *     one:      claim ── stands still, past its lease ────────────────▶ release: these keys are not its own any more
+   *     another:                                            claim ─────────── put ──▶ commit
+   *     a third:                                                                 claim: busy
+   */
   async deliver(source: string, messages: readonly QueuedMessage[]): Promise<void> {
     const { scheduler, random, faults } = this.#world;
     for (let left = messages; left.length > 0;) {
       const batch = left;
-      const ingest = () => this.#invoke('ingest', (call) => this.#functions.ingest(source, batch, call));
+      const processes: FunctionProcess[] = [];
+      const ingest = () =>
+        this.#invoke('ingest', (call) => {
+          processes.push(call.process);
+          return this.#functions.ingest(source, batch, call);
+        });
       const receivers = faults.strikes('duplicate-delivery') ? [ingest(), ingest()] : [ingest()];
       const ends = await Promise.allSettled(receivers);
       // Of an invocation that fails all come again.
       const again = new Set(ends.flatMap((end) => (end.status === 'fulfilled' ? end.value : batch)));
+      const asleep = processes.find(({ standsStill }) => standsStill);
+      if (asleep !== undefined) await this.#deliverAround(asleep.goesOnAt, ingest);
       left = faults.strikes('duplicate-delivery') ? messages : batch.filter((message) => again.has(message));
       await scheduler.sleep(1_000 + random.next() * VISIBILITY_MS, unstopped);
     }
+  }
+
+  async #deliverAround(at: number, ingest: () => Promise<unknown>): Promise<void> {
+    const { scheduler, faults } = this.#world;
+    await scheduler.sleep(at - scheduler.now() - AROUND_MS, unstopped);
+    const deliveries = Array.from({ length: DELIVERIES_AROUND }, () => {
+      // Also where the time of faults is over: this one is not.
+      faults.planned('duplicate-delivery');
+      return ingest();
+    });
+    await Promise.allSettled(deliveries);
   }
 
   /** What the mapping had given up goes into the stream again, but for what is no frame. @returns how many records */
@@ -155,6 +185,7 @@ export class Stack {
         heartbeatMs: NO_HEARTBEAT_MS,
         backoff: BACKOFF,
         handler: async (task) => {
+          if (faults.strikes('lost-task')) return;
           await this.#invoke('transform', (call) => this.#functions.transform(task, call));
           if (faults.strikes('duplicate-delivery')) throw new Error('delivered again, as planned');
         },

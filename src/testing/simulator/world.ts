@@ -79,6 +79,11 @@ export class World {
     return [...this.#processes].filter(({ running }) => running).map(({ name }) => name);
   }
 
+  /** Kills all functions of a kind: a container is stopped in the middle of a section. */
+  killAll(name: string, why: string): void {
+    for (const process of this.#processes) if (process.name.startsWith(`${name} #`)) process.kill(why);
+  }
+
   /** The result store is away for so many milliseconds. */
   restartStore(ms: number): void {
     this.#storeAwayUntil = this.scheduler.now() + ms;

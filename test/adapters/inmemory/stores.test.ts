@@ -69,6 +69,21 @@ describe('InMemoryTaskQueue', () => {
 });
 
 describe('InMemoryDedupStore', () => {
+  it('gives no token that a store gave before it, which lost everything', async () => {
+    const clock = new ManualClock();
+    const claimed = async (store: InMemoryDedupStore) => {
+      const [outcome] = await store.claim(['a'], 1_000, never);
+      return { key: 'a', token: outcome?.state === 'claimed' ? outcome.token : 0 };
+    };
+    const before = await claimed(new InMemoryDedupStore({ clock }));
+    await clock.advance(1);
+    const store = new InMemoryDedupStore({ clock });
+    const claim = await claimed(store);
+    expect(await store.release([before], never)).toEqual([false]);
+    expect(await store.commit([before], never)).toEqual([false]);
+    expect(await store.release([claim], never)).toEqual([true]);
+  });
+
   it('forgets done keys by time and by count, and claims that nobody settled', async () => {
     const clock = new ManualClock(0);
     const store = new InMemoryDedupStore({ clock }, { retentionMs: 1_000, maxDoneKeys: 3, abandonedMs: 500 });
