@@ -31,7 +31,7 @@ const lossy: Functions = {
 };
 
 /** A seed with messages from elsewhere, and not many rows. */
-const seed = [1, 2, 3, 5, 6, 7, 9].find(
+const someSeed = [1, 2, 3, 5, 6, 7, 9].find(
   (one) => subjectOfSeed(one, scenarioOf(one, ROWS).rows).messages.length > 1,
 ) as number;
 
@@ -59,16 +59,16 @@ describe('simulate', () => {
   });
 
   it('counts what is lost', async () => {
-    const calm = { ...scenarioOf(seed, ROWS), rates: noFaults };
-    const outcome = await simulate(calm, subjectOfSeed(seed, calm.rows), lossy);
+    const calm = { ...scenarioOf(someSeed, ROWS), rates: noFaults };
+    const outcome = await simulate(calm, subjectOfSeed(someSeed, calm.rows), lossy);
     expect(outcome.lost).toBeGreaterThan(0);
     expect(outcome.wrong).not.toEqual([]);
   });
 
   it('makes a failing history smaller, and it fails still', async () => {
     const fails = async (scenario: Scenario) =>
-      (await simulate(scenario, subjectOfSeed(seed, scenario.rows), lossy)).wrong.length > 0;
-    const whole = scenarioOf(seed, ROWS);
+      (await simulate(scenario, subjectOfSeed(someSeed, scenario.rows), lossy)).wrong.length > 0;
+    const whole = scenarioOf(someSeed, ROWS);
     const smallest = await shrink(whole, fails, 3_000);
     expect(await fails(smallest)).toBe(true);
     expect(smallest.maxFaults).toBe(0);
