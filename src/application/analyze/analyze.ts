@@ -100,12 +100,13 @@ async function applyMessages(
   ports: AnalyzePorts,
 ): Promise<void> {
   const fold = new EffectsFold(context.pipeline, header.generation);
-  for (const [index, message] of body.messages.entries()) {
-    fold.add(message, () => ({
+  const { messages, coordinates, outputs } = body;
+  for (let index = 0; index < messages.length; index++) {
+    fold.add(messages[index], () => ({
       kind: 'row',
       object: origin.object,
-      coordinate: body.coordinates[index] as number,
-      output: body.outputs[index] as number,
+      coordinate: coordinates[index] as number,
+      output: outputs[index] as number,
     }));
   }
   await applyEffects(header, origin, fold.finish(), context, ports);

@@ -152,9 +152,9 @@ export function readColumn(reader: ValueReader, count: number, depth: number): r
     case TEXT:
       return readTexts(reader, count);
     case INT32:
-      return Array.from(new Int32Array(reader.readBytes(4 * count)));
+      return listOf(new Int32Array(reader.readBytes(4 * count)));
     case FLOAT64:
-      return Array.from(new Float64Array(reader.readBytes(8 * count)));
+      return listOf(new Float64Array(reader.readBytes(8 * count)));
     default:
       throw corrupt('a column is of no kind');
   }
@@ -167,6 +167,13 @@ function readTexts(reader: ValueReader, count: number): readonly (string | null)
   const texts = lengths.map((length) => (length === 0 ? null : text.slice(at, (at += length - 1))));
   if (at !== text.length) throw corrupt('the text of a column has another length');
   return texts;
+}
+
+/** A loop: `Array.from` iterates, which takes several times as long. */
+function listOf(numbers: Int32Array | Float64Array): readonly number[] {
+  const list: number[] = [];
+  for (let at = 0; at < numbers.length; at++) list.push(numbers[at] as number);
+  return list;
 }
 
 /** A damaged count must not reserve what the bytes cannot fill. */
