@@ -10,10 +10,10 @@ const HELP = `npm run simulate -- [options]
 The whole of Sluice on a virtual clock, with everything going wrong that does in a cloud, history by history.
 Each follows from its seed. Prints one line; where something was lost, counted twice or left undone, the history too.
 
-  --seeds N      histories to try (default 1000)
+  --seeds N      histories to try (default 1050)
   --minutes N    as many as there is time for, instead
   --seed N       the first of them (default 1)
-  --rows N       rows of a lake, about (default 1550)
+  --rows N       rows of a lake, about (default 1350)
   --workers N    threads (default: one for each core)
   --help
 
@@ -91,10 +91,10 @@ function readOptions(): Options | null {
   };
   const minutes = values.minutes === undefined ? null : number('minutes', 1);
   return {
-    seeds: minutes === null ? number('seeds', 1_000) : null,
+    seeds: minutes === null ? number('seeds', 1_050) : null,
     minutes,
     seed: number('seed', 1),
-    rows: number('rows', 1_550),
+    rows: number('rows', 1_350),
     workers: number('workers', availableParallelism()),
   };
 }

@@ -15,7 +15,7 @@ const execute = promisify(execFile);
 const sources = fileURLToPath(new URL('../../src/', import.meta.url));
 const entry = fileURLToPath(new URL('mutant-history.ts', import.meta.url));
 
-const SEEDS = 400;
+const SEEDS = 700;
 const ROWS = 300;
 /** Without a bug nothing may be found: as many histories as most bugs need. */
 const CONTROL_SEEDS = 40;

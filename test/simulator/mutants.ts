@@ -44,6 +44,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'frames of an older epoch count',
+    seed: 217,
     file: 'domain/applying.ts',
     find: "if (!isSameBinding(incoming, binding)) return 'stale';",
     replace: '',
@@ -56,19 +57,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'old frames of a section that was taken over and begun are applied',
-    seed: 46,
+    seed: 318,
     file: 'adapters/inmemory/result-store.ts',
     find: 'const { build, epoch } = section ?? object;',
     replace: 'const { build, epoch } = ref.epoch < object.epoch ? ref : (section ?? object);',
   },
   {
     name: 'sections that another build has begun are left to nobody',
+    seed: 418,
     file: 'application/dispatch/split-tasks.ts',
     find: 'holderOf.get(section) ?? own',
     replace: 'own',
   },
   {
     name: 'what an older epoch has begun is expected under the new one',
+    seed: 290,
     file: 'domain/planning.ts',
     find: '!section.complete && !isSameBinding(section, own)',
     replace: '!section.complete && section.build !== own.build',
@@ -100,14 +103,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'keys that somebody else has in hand are skipped',
-    seed: 114,
+    seed: 191,
     file: 'application/ingest/ingest.ts',
     find: "if (claim.state === 'busy') return 'busy';",
     replace: "if (claim.state === 'busy') return 'duplicate';",
   },
   {
     name: 'keys are committed before their messages are put',
-    seed: 50,
+    seed: 135,
     file: 'application/ingest/ingest.ts',
     find: 'const sender = new FrameSender(sendingOf(context, ports));',
     replace:
@@ -115,13 +118,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a key is released by a token that was overtaken',
+    seed: 87,
     file: 'adapters/inmemory/dedup-store.ts',
     find: 'return claims.map(({ key, token }) => this.#held.get(key)?.token === token && this.#held.delete(key));',
     replace: 'return claims.map(({ key }) => this.#held.delete(key));',
   },
   {
     name: 'a lease is shorter than what it covers',
-    seed: 12,
+    seed: 28,
     file: 'entrypoints/lambda/handle-transform.ts',
     find: 'const leaseMs = Math.max(MIN_LEASE_MS, deadline - clock.now());',
     replace: 'const leaseMs = 1;',
@@ -141,7 +145,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'sequence numbers are compared as doubles',
-    seed: 420,
+    seed: 196,
     file: 'entrypoints/lambda/partial-response.ts',
     find: '(BigInt(number) < BigInt(least) ? number : least)',
     replace: '(Number(number) < Number(least) ? number : least)',
