@@ -13,7 +13,7 @@ Each follows from its seed. Prints one line; where something was lost, counted t
   --seeds N      histories to try (default 1050)
   --minutes N    as many as there is time for, instead
   --seed N       the first of them (default 1)
-  --rows N       rows of a lake, about (default 1350)
+  --rows N       rows of a lake, about (default 1450)
   --workers N    threads (default: one for each core)
   --help
 
@@ -94,7 +94,7 @@ function readOptions(): Options | null {
     seeds: minutes === null ? number('seeds', 1_050) : null,
     minutes,
     seed: number('seed', 1),
-    rows: number('rows', 1_350),
+    rows: number('rows', 1_450),
     workers: number('workers', availableParallelism()),
   };
 }
