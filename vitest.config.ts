@@ -13,7 +13,8 @@ export default defineConfig({
     // All cores: the default leaves one to nobody, and much of the time goes into processes that tests wait for.
     maxWorkers: availableParallelism(),
     sequence: { shuffle: true },
-    testTimeout: 30_000,
+    // The slowest (whole lakes of results on a store over HTTP) take 20 s where nothing else runs.
+    testTimeout: 90_000,
     hookTimeout: 30_000,
   },
 });
