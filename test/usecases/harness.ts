@@ -101,6 +101,9 @@ export const calm: Chaos = {
   handOn: 0,
 };
 
+/** Where each copy of a task hands on its rest as a task of its own, copies of copies would grow without end. */
+const MAX_REPEATED_TASKS = 50;
+
 export class Killed extends Error {}
 
 /**
@@ -123,6 +126,7 @@ export class Process {
   readonly #kept = new Map<string, AnyPipeline>();
   /** Records that are still to be delivered. */
   #pending: Uint8Array[] = [];
+  #repeatedTasks = 0;
   #calls = 0;
 
   constructor(world: World, pipeline: AnyPipeline, build = 'build-1', chaos: Chaos = calm) {
@@ -239,7 +243,8 @@ export class Process {
     const [received] = await this.queue.receive(1, EagerClock.FOREVER_MS, this.signal);
     if (received === undefined) return;
     const { task, receipt } = received;
-    if (this.random.next() < this.#chaos.duplicates) await this.queue.send([task], this.signal);
+    if (this.random.next() < this.#chaos.duplicates && this.#repeatedTasks++ < MAX_REPEATED_TASKS)
+      await this.queue.send([task], this.signal);
     await this.transform(task, this.random.next() < this.#chaos.handOn);
     await this.queue.delete(receipt, this.signal);
   }
