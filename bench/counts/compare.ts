@@ -1,7 +1,7 @@
 import type { CountedWork } from './counted-work.ts';
 
 /** How far a count may be off, as a share of it; all others are exact. */
-const TOLERANCES: Readonly<Record<string, number>> = { allocatedBytes: 0.05 };
+const TOLERANCES: Readonly<Record<string, number>> = { allocatedBytes: 0.2 };
 
 /** What is not as it was accepted, a line each: more work, which is worse, and less, which has to be kept. */
 export function changedWork(accepted: CountedWork, now: CountedWork): readonly string[] {

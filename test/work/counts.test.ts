@@ -19,8 +19,8 @@ describe('counted work', () => {
     ['one less', { bytesRead: 999 }, 'CSV: bytesRead went down from 1,000 to 999, -0.1 %'],
     [
       'more allocated',
-      { allocatedBytes: 106_000 },
-      'CSV: allocatedBytes went up from 100,000 to 106,000, 6.0 %',
+      { allocatedBytes: 126_000 },
+      'CSV: allocatedBytes went up from 100,000 to 126,000, 26.0 %',
     ],
     ['another count', { requests: 3 }, 'CSV: requests was not accepted yet, and is 3'],
   ])('says so of %s', (_, change, said) => {
