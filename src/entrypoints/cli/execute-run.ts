@@ -49,11 +49,6 @@ export interface RunOutcome {
 const TOP_FINDINGS = 5;
 /** Errors of `findings` beyond these are counted and not kept. */
 const MAX_FINDING_ERRORS = 100;
-/**
- * On one machine an order costs next to nothing, and with larger ones the last workers wait for each other: eleven row groups in tasks of four
- * are three tasks for two workers.
- */
-const SECTIONS_PER_TASK = 1;
 const SAMPLE_MS = 200;
 /** More samples than a chart can show are thinned out. */
 const MAX_SAMPLES = 2_000;
@@ -98,7 +93,7 @@ export async function executeRun(
     plan = await withPlatform(platform, runtime, signal, async (working) => {
       const { pipe } = options;
       if (pipe !== null) return ingestStdin(pipe, { ...context, run }, runtime, working);
-      const request = { run, locations: options.locations, sectionsPerTask: SECTIONS_PER_TASK };
+      const request = { run, locations: options.locations };
       const summary = await dispatch(request, { ...context, signal: working }, runtime, (so) =>
         sampler.plan(so, false),
       );
