@@ -10,10 +10,10 @@ const HELP = `npm run simulate -- [options]
 The whole of Sluice on a virtual clock, with everything going wrong that does in a cloud, history by history.
 Each follows from its seed. Prints one line; where something was lost, counted twice or left undone, the history too.
 
-  --seeds N      histories to try (default 1050)
+  --seeds N      histories to try (default 1000)
   --minutes N    as many as there is time for, instead
   --seed N       the first of them (default 1)
-  --rows N       rows of a lake, about (default 1450)
+  --rows N       rows of a lake, about (default 1500)
   --workers N    threads (default: one for each core)
   --help
 
@@ -91,10 +91,10 @@ function readOptions(): Options | null {
   };
   const minutes = values.minutes === undefined ? null : number('minutes', 1);
   return {
-    seeds: minutes === null ? number('seeds', 1_050) : null,
+    seeds: minutes === null ? number('seeds', 1_000) : null,
     minutes,
     seed: number('seed', 1),
-    rows: number('rows', 1_450),
+    rows: number('rows', 1_500),
     workers: number('workers', availableParallelism()),
   };
 }
@@ -103,18 +103,10 @@ function readOptions(): Options | null {
 async function playAll(options: Options, take: (played: Played) => boolean): Promise<boolean> {
   const { seeds, minutes, seed, rows, workers: count } = options;
   const until = minutes === null ? null : Date.now() + minutes * 60_000;
-  const shareOf = (index: number): Share => ({
-    first: seed + index,
-    step: count,
-    seeds: seeds === null ? null : Math.ceil((seeds - index) / count),
-    until,
-    rows,
-  });
+  const taken = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  const share: Share = { first: seed, taken, seeds, until, rows };
   const file = new URL('../test/simulator/seed-worker.ts', import.meta.url);
-  const workers = Array.from(
-    { length: count },
-    (_, index) => new Worker(file, { workerData: shareOf(index) }),
-  );
+  const workers = Array.from({ length: count }, () => new Worker(file, { workerData: share }));
   let interrupted = false;
   const stop = () => void Promise.all(workers.map((worker) => worker.terminate()));
   process.once('SIGINT', () => {

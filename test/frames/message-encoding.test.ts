@@ -52,6 +52,9 @@ const fieldPools: fc.Arbitrary<FieldPools> = fc.uniqueArray(
   { selector: ([name]) => name, maxLength: 6 },
 );
 
+/** Text waits, up to 16,384 UTF-16 units of it, before it is known how many bytes it has: up to two more for each. */
+const MAX_UNCOUNTED = 2 * 16 * 1024;
+
 function messageOf(pools: FieldPools, index: number): unknown {
   return objectOf(pools.map(([name, values]) => [name, values[index % values.length]]));
 }
@@ -63,6 +66,9 @@ function write(encoding: MessageEncoding, placed: readonly Placed[]): Uint8Array
   expect(body.count).toBe(placed.length);
   return body.finish();
 }
+
+/** Whole numbers at the ends of what 8, 16 and 32 bits hold, and beside them. */
+const ends = [7, 15, 31].flatMap((bits) => [2 ** bits - 1, 2 ** bits, -(2 ** bits), -(2 ** bits) - 1]);
 
 describe.each<FrameCodec>(['packed', 'json'])('messages in %s frames', (codec) => {
   it('come back as they were, each at its position', () => {
@@ -102,6 +108,16 @@ describe.each<FrameCodec>(['packed', 'json'])('messages in %s frames', (codec) =
     );
   });
 
+  it.each(ends)('come back where the widest of their numbers is %d', (end) => {
+    const placed = [0, end, -1, 1].map((number, index) => ({
+      message: { number },
+      coordinate: index,
+      output: 0,
+    }));
+    const body = createMessageEncoding(codec).read(write(createMessageEncoding(codec), placed));
+    expect(body.messages).toEqual(placed.map(({ message }) => message));
+  });
+
   it('have the same bytes whatever the encoding encoded before', () => {
     fc.assert(
       fc.property(placedMessages, fc.array(anyMessage, { maxLength: 5 }), (placed, before) => {
@@ -130,10 +146,22 @@ describe.each<FrameCodec>(['packed', 'json'])('messages in %s frames', (codec) =
           expect(body.size).toBeGreaterThanOrEqual(size + encoded.size);
           size = body.size;
         }
-        // What the limit of a frame is about: the estimate must not fall behind what is written.
-        expect(body.finish().length).toBeLessThanOrEqual(size + 32 + 16 * placed.length);
+        expect(body.finish().length).toBeLessThanOrEqual(size + 32 + 16 * placed.length + MAX_UNCOUNTED);
       }),
     );
+  });
+
+  it.each([
+    ['two bytes a character', 'ö'],
+    ['three', '語'],
+    ['six: half of a pair', '\ud83d'],
+  ])('know it where their text has %s', (_, character) => {
+    // What the limit of a frame is about: the estimate must not fall further and further behind what is written.
+    const encoding = createMessageEncoding(codec);
+    const body = encoding.startBody();
+    for (let at = 0; at < 2_000; at++)
+      body.add(encoding.encode({ short: character.repeat(20), long: character.repeat(200) }), at, 0);
+    expect(body.finish().length).toBeLessThanOrEqual(body.size + MAX_UNCOUNTED);
   });
 
   it('tell damage as damage', () => {

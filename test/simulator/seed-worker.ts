@@ -2,10 +2,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { scenarioOf } from '../../src/testing/simulator/scenario.ts';
 import { play } from './history-of-seed.ts';
 
-/** Which seeds a worker takes: every so many from its first one on, until it is told to stop. */
+/** Which seeds the workers take, each the next one that nobody has taken, until they are told to stop. */
 export interface Share {
   readonly first: number;
-  readonly step: number;
+  /** How many are taken: one 32-bit integer. */
+  readonly taken: SharedArrayBuffer;
   /** `null`: until the end of the time. */
   readonly seeds: number | null;
   /** Milliseconds since 1970; `null`: no end. */
@@ -26,12 +27,15 @@ export interface Played {
 // Faults are thrown by the thousand, and nobody reads where from; a history that fails is played again with it.
 Error.stackTraceLimit = 0;
 
-const { first, step, seeds, until, rows } = workerData as Share;
-const isOver = (played: number) =>
-  (seeds !== null && played >= seeds) || (until !== null && Date.now() >= until);
+const { first, taken, seeds, until, rows } = workerData as Share;
+const counter = new Int32Array(taken);
+const isOver = (index: number) =>
+  (seeds !== null && index >= seeds) || (until !== null && Date.now() >= until);
 
-for (let played = 0; !isOver(played); played++) {
-  const seed = first + played * step;
+for (;;) {
+  const index = Atomics.add(counter, 0, 1);
+  if (isOver(index)) break;
+  const seed = first + index;
   const { wrong, lost, duplicated, faults, rows: read } = await play(scenarioOf(seed, rows));
   const said: Played = { seed, rows: read, faults, lost, duplicated, failed: wrong.length > 0 };
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port between threads has no origin

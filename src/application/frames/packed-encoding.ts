@@ -166,7 +166,7 @@ const MAX_SPARE = 2_000;
 class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
   /** Columns of finished bodies: their memory lies outside of V8's heap, and making it anew for each frame makes V8 collect all of it. */
   readonly #spare: ColumnWriter[];
-  readonly #positions = new ValueWriter();
+  readonly #positions = new ValueWriter(0);
   /** By key: which shapes the encoding still remembers must not show in the bytes. */
   readonly #shapes = new Map<string, ShapeColumns>();
   #last: ShapeColumns | undefined;

@@ -44,6 +44,11 @@ export class ValueWriter {
     return this.#length;
   }
 
+  /** How many bytes it can hold before it grows. */
+  get room(): number {
+    return this.#buffer.length;
+  }
+
   /** What is written so far; valid until the next write. */
   bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
@@ -273,7 +278,15 @@ function unsupported(what: string): DomainError {
  * @param depth at which level it stands; below 0 for what wraps a message
  */
 export function encodeValue(value: unknown, depth = 0): Uint8Array {
-  const writer = new ValueWriter();
-  writer.write(value, depth);
-  return writer.take();
+  const writer = scratch;
+  try {
+    writer.write(value, depth);
+    return writer.take();
+  } finally {
+    if (writer.length > 0 || writer.room > MAX_SCRATCH) scratch = new ValueWriter();
+  }
 }
+
+/** Its buffer lies outside of V8's heap: one for each small value makes V8 collect. No value's own code writes while one is written. */
+let scratch = new ValueWriter();
+const MAX_SCRATCH = 1024 * 1024;
