@@ -1,4 +1,4 @@
-/** Keys of messages from elsewhere: claimed and committed in Redis on loopback. */
+/** Keys of messages from elsewhere in Redis on loopback: claimed, and claimed and committed. */
 import type { MakeCase } from '../harness/contender.ts';
 import { speed } from '../harness/goals.ts';
 import { moduleOf } from '../harness/places.ts';
@@ -6,18 +6,25 @@ import { moduleOf } from '../harness/places.ts';
 const makeCase: MakeCase = ({ quick }) => {
   const keys = quick ? 200_000 : 1_000_000;
   return Promise.resolve({
-    title: 'Claims: keys claimed and committed',
+    title: 'Claims of keys',
     unit: 'keys',
     contenders: [
       {
-        name: 'RedisDedupStore',
+        name: 'claimed',
         module: moduleOf('contenders/redis-claims'),
-        options: { keys },
+        options: { keys, commit: false },
         amount: keys,
-        expected: { committed: keys },
+        expected: { claimed: keys, committed: 0 },
+      },
+      {
+        name: 'claimed and committed',
+        module: moduleOf('contenders/redis-claims'),
+        options: { keys, commit: true },
+        amount: keys,
+        expected: { claimed: keys, committed: keys },
       },
     ],
-    goals: [speed('RedisDedupStore', 'keys', 100_000)],
+    goals: [speed('claimed', 'keys', 100_000)],
   });
 };
 

@@ -1,4 +1,4 @@
-/** Keys of messages from elsewhere, claimed and committed in a `redis-server` of the machine's on loopback. */
+/** Keys of messages from elsewhere, claimed, and committed where told to, in a `redis-server` of the machine's on loopback. */
 import { connectRedis } from '../../src/adapters/redis/client.ts';
 import { RedisDedupStore } from '../../src/adapters/redis/dedup-store.ts';
 import { startRedis } from '../../test/servers/redis-server.ts';
@@ -10,6 +10,7 @@ const CALLERS = 2;
 
 export interface ClaimOptions {
   readonly keys: number;
+  readonly commit: boolean;
 }
 
 export function prepare(): ReturnType<typeof startRedis> {
@@ -17,30 +18,31 @@ export function prepare(): ReturnType<typeof startRedis> {
 }
 
 export default async function claims(
-  { keys }: ClaimOptions,
+  { keys, commit }: ClaimOptions,
   server: Awaited<ReturnType<typeof startRedis>>,
 ): Promise<Counts> {
   const store = new RedisDedupStore({ client: connectRedis(server.url) });
   const { maxBatchKeys } = store.capabilities;
   const { signal } = new AbortController();
   let next = 0;
-  const caller = async (): Promise<number> => {
-    let committed = 0;
+  const total = { claimed: 0, committed: 0 };
+  const caller = async (): Promise<void> => {
     while (next < keys) {
       const first = next;
       next += Math.min(maxBatchKeys, keys - first);
       const names = Array.from({ length: next - first }, (_, index) => `2026-11-28-orders-${first + index}`);
       const outcomes = await store.claim(names, LEASE_MS, signal);
-      const claimed = outcomes.flatMap((outcome, index) =>
+      const claims = outcomes.flatMap((outcome, index) =>
         outcome.state === 'claimed' ? [{ key: names[index] as string, token: outcome.token }] : [],
       );
-      committed += (await store.commit(claimed, signal)).filter(Boolean).length;
+      total.claimed += claims.length;
+      const changed = commit ? await store.commit(claims, signal) : [];
+      total.committed += changed.filter(Boolean).length;
     }
-    return committed;
   };
   try {
-    const counts = await Promise.all(Array.from({ length: CALLERS }, caller));
-    return { committed: counts.reduce((sum, count) => sum + count, 0) };
+    await Promise.all(Array.from({ length: CALLERS }, caller));
+    return total;
   } finally {
     store.close();
     await server.stop();

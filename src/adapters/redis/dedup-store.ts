@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { InfrastructureError } from '../../domain/errors.ts';
 import type {
   Claim,
@@ -188,12 +188,15 @@ export class RedisDedupStore implements DedupStore {
   }
 }
 
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
 /** What a key is called in Redis, and the number of its tag. */
 function nameOf(key: string): { readonly name: string; readonly tag: number } {
   // As UTF-16: in UTF-8 all lone surrogates are the same.
-  const digest = createHash('sha256').update(Buffer.from(key, 'utf16le')).digest();
-  const tag = (digest[31] as number) % TAGS.length;
-  return { name: `sl:{${TAGS[tag] as string}}${digest.toString('base64url', 0, 17).slice(0, 22)}`, tag };
+  const digest = hash('sha256', Buffer.from(key, 'utf16le'), 'base64url');
+  // The last character stands for the last 4 bits.
+  const tag = BASE64URL.indexOf(digest.charAt(42)) >> 2;
+  return { name: `sl:{${TAGS[tag] as string}}${digest.slice(0, 22)}`, tag };
 }
 
 function outcomeOf(answer: number): ClaimOutcome {

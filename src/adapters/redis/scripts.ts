@@ -22,7 +22,7 @@ export const TOKEN_DIGITS = 16;
  * known, in milliseconds; the stride of tokens and their remainder. Answers by key: the token; 0: done; -1: busy.
  *
  * Tokens follow Redis' own time, so that they rise even where everything that Redis knew is gone; and the last one, so that they
- * rise even where its clock is set back.
+ * rise even where its clock is set back. Most keys are new: setting those that are not there is one command for each, not two.
  */
 export const claimScript = script(`
 local time = redis.call('TIME')
@@ -32,19 +32,26 @@ local lease, known = tonumber(ARGV[1]), tonumber(ARGV[2])
 local stride, remainder = tonumber(ARGV[3]), tonumber(ARGV[4])
 local token = math.max(micros, (tonumber(redis.call('GET', KEYS[1]) or 0)) + 1)
 token = token + (remainder - token) % stride
-local untilText = string.format('%.0f', now + lease)
+local untilText, life = string.format('%.0f', now + lease), string.format('%.0f', lease + known)
 local outcomes, last = {}, nil
+local mine = string.format('%.0f', token)
 for i = 2, #KEYS do
-  local held = redis.call('GET', KEYS[i])
-  if held and #held == ${TOKEN_DIGITS} then
-    outcomes[i - 1] = 0
-  elseif held and tonumber(string.sub(held, ${TOKEN_DIGITS + 1})) > now then
-    outcomes[i - 1] = -1
-  else
-    last = string.format('%.0f', token)
-    redis.call('SET', KEYS[i], last .. untilText, 'PX', lease + known)
+  local key = KEYS[i]
+  local isMine = redis.call('SET', key, mine .. untilText, 'PX', life, 'NX')
+  if not isMine then
+    local held = redis.call('GET', key)
+    if #held == ${TOKEN_DIGITS} then
+      outcomes[i - 1] = 0
+    elseif tonumber(string.sub(held, ${TOKEN_DIGITS + 1})) > now then
+      outcomes[i - 1] = -1
+    else
+      isMine = redis.call('SET', key, mine .. untilText, 'PX', life)
+    end
+  end
+  if isMine then
     outcomes[i - 1] = token
-    token = token + stride
+    last, token = mine, token + stride
+    mine = string.format('%.0f', token)
   end
 end
 if last then redis.call('SET', KEYS[1], last, 'PX', ${24 * 60 * 60 * 1000}) end

@@ -114,6 +114,8 @@ class History {
 
   /** Nothing goes wrong any more: what is missing is dispatched again, what failed is redriven, and everything is counted. */
   async #finish({ stack, pipeline, mended }: DeployedVersion): Promise<void> {
+    // First: what was given up may be the beginning of an object.
+    await this.#putAgain(stack);
     await this.#settleLake(pipeline);
     await this.#complete(stack, pipeline);
     const codes = mended === null ? [pipeline] : [pipeline, mended];
@@ -231,14 +233,19 @@ class History {
     scheduler.after(random.next() * 120_000, () => void source.put(name, object.content));
   }
 
+  /** Puts records again that were given up. One beside one that is no frame may be given up once more. */
+  async #putAgain(stack: Stack): Promise<void> {
+    const { scheduler } = this.#world;
+    for (let again = 0; again < CALM_ROUNDS && (await stack.putAgain()) > 0; again++) await scheduler.run();
+    await scheduler.run();
+  }
+
   /** What is missing is dispatched again, until nothing is. */
   async #complete(stack: Stack, pipeline: AnyPipeline): Promise<void> {
-    const { scheduler, store, history } = this.#world;
+    const { store, history } = this.#world;
     const generation = generationOf(pipeline, undefined).id;
     for (let round = 0; round < CALM_ROUNDS; round++) {
-      // A record that was given up beside one that is no frame may be given up once more.
-      for (let again = 0; again < CALM_ROUNDS && (await stack.putAgain()) > 0; again++) await scheduler.run();
-      await scheduler.run();
+      await this.#putAgain(stack);
       let complete = 0;
       for await (const progress of store.objects({ generation }, unstopped))
         if (progress.complete) complete++;

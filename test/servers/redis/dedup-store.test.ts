@@ -75,6 +75,14 @@ const unavailable = (retryable: boolean) => ({
   retryable,
 });
 
+it('calls a key what it always called it: else nothing that was done would be found again', async () => {
+  const store = connect();
+  const [claim] = await claimAll(store, ['2026-11-28-orders-1', 'ü']);
+  const names = ['sl:{ly}ycrVwaVqctj-2S7bt5ildw', 'sl:{uv}7Z9wqWGhMmAFk2owbn3Wri'];
+  expect(await direct.exists(...names)).toBe(names.length);
+  expect(String(await direct.get(names[0] as string)).slice(0, 16)).toBe(String(claim?.token));
+});
+
 describe('The contract', () => {
   let client: ReturnType<typeof connectRedis>;
   beforeAll(() => void (client = connectRedis(server.url)));
