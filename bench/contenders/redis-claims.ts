@@ -32,11 +32,11 @@ export default async function claims(
       next += Math.min(maxBatchKeys, keys - first);
       const names = Array.from({ length: next - first }, (_, index) => `2026-11-28-orders-${first + index}`);
       const outcomes = await store.claim(names, LEASE_MS, signal);
-      const claims = outcomes.flatMap((outcome, index) =>
+      const claimed = outcomes.flatMap((outcome, index) =>
         outcome.state === 'claimed' ? [{ key: names[index] as string, token: outcome.token }] : [],
       );
-      total.claimed += claims.length;
-      const changed = commit ? await store.commit(claims, signal) : [];
+      total.claimed += claimed.length;
+      const changed = commit ? await store.commit(claimed, signal) : [];
       total.committed += changed.filter(Boolean).length;
     }
   };

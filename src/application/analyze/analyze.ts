@@ -7,7 +7,6 @@ import type {
   KeyedBody,
   KeyedEntry,
   KeyedOrigin,
-  MessagesBody,
   RedriveBody,
   RedriveOrigin,
   SectionOrigin,
@@ -27,6 +26,7 @@ import { routeOf } from '../../domain/routing.ts';
 import { failureOf } from '../failures/describe-failure.ts';
 import { unpackFrame } from '../frames/frame-codec.ts';
 import { EffectsFold, noEffects } from './effects.ts';
+import { effectsOfMessages, requireBuild, type SectionEffects } from './work-out.ts';
 
 export interface AnalyzePorts {
   readonly store: ResultStore;
@@ -65,14 +65,14 @@ export async function analyzeFrame(
   ports: AnalyzePorts,
 ): Promise<void> {
   const { header, body } = frame;
-  if (header.build !== context.build) {
-    throw new DomainError(`a frame belongs to build ${header.build}, this is ${context.build}`, {
-      code: 'E_OTHER_BUILD',
-    });
-  }
+  requireBuild(header, context.build);
   switch (body.kind) {
     case 'messages':
-      return applyMessages(header, header.origin as SectionOrigin, body, context, ports);
+      return applySectionEffects(
+        { header, effects: effectsOfMessages(header, body, context.pipeline) },
+        context,
+        ports,
+      );
     case 'failures':
       return header.origin.kind === 'object'
         ? openObjectFailures(header, body.failures, context, ports)
@@ -92,24 +92,13 @@ export async function analyzeFrame(
   }
 }
 
-async function applyMessages(
-  header: FrameHeader,
-  origin: SectionOrigin,
-  body: MessagesBody,
+/** Applies what a frame does that was worked out elsewhere, as `analyzeFrame` does the frame itself. */
+export async function applySectionEffects(
+  { header, effects }: SectionEffects,
   context: AnalyzeContext,
   ports: AnalyzePorts,
 ): Promise<void> {
-  const fold = new EffectsFold(context.pipeline, header.generation);
-  const { messages, coordinates, outputs } = body;
-  for (let index = 0; index < messages.length; index++) {
-    fold.add(messages[index], () => ({
-      kind: 'row',
-      object: origin.object,
-      coordinate: coordinates[index] as number,
-      output: outputs[index] as number,
-    }));
-  }
-  await applyEffects(header, origin, fold.finish(), context, ports);
+  await applyEffects(header, header.origin as SectionOrigin, effects, context, ports);
 }
 
 async function applyEffects(

@@ -88,7 +88,13 @@ export function checkFinding(finding: Finding | null | undefined): Finding | nul
   if (!SEVERITIES.has(finding.severity)) {
     throw new DomainError('the severity of a finding is info, warning or critical', { code: 'E_ANALYZE' });
   }
+  const { kind, severity, message, details } = finding;
   // A store that cannot keep it would fail with the whole frame, again and again.
-  if (finding.details !== undefined) encodeValue(finding.details);
-  return finding;
+  if (details !== undefined) encodeValue(details);
+  return {
+    kind,
+    ...(severity === undefined ? {} : { severity }),
+    message,
+    ...(details === undefined ? {} : { details }),
+  };
 }

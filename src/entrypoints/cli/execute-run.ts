@@ -1,4 +1,5 @@
-import type { TaskAttempt } from '../../adapters/inmemory/queue-mapping.ts';
+import type { TransformWorkers } from '../../adapters/local/workers/transform-workers.ts';
+import { decodeEffects } from '../../application/analyze/work-out.ts';
 import type { DispatchSummary } from '../../application/dispatch/dispatch-summary.ts';
 import { dispatch } from '../../application/dispatch/dispatch.ts';
 import { generationOf } from '../../application/generation.ts';
@@ -8,13 +9,12 @@ import { declaredMeasures, type Generation } from '../../domain/generation.ts';
 import type { Finding } from '../../domain/pipeline.ts';
 import type { Counter } from '../../domain/ports/ambient.ts';
 import type { PublishedGroup } from '../../domain/ports/result-store.ts';
-import type { Task } from '../../domain/section.ts';
 import type { Where } from '../../domain/where.ts';
 import { GravestFindings } from './gravest-findings.ts';
 import { ingestStdin, type Pipe } from './ingest-stdin.ts';
 import { keepPublished } from './keep-published.ts';
 import type { LoadedPipeline } from './load-pipeline.ts';
-import { withPlatform } from './platform.ts';
+import { withPlatform, type PlatformContext } from './platform.ts';
 import { balanceOf, openFailuresOf, type Scope } from './run-state.ts';
 import type { BalanceLine, ProgressSample, RunReport } from './run-report.ts';
 import type { Runtime } from './runtime.ts';
@@ -87,9 +87,7 @@ export async function executeRun(
   let plan: DispatchSummary;
   try {
     workers?.prepare();
-    const transform =
-      workers && ((task: Task, attempt: TaskAttempt) => workers.transform(task, attempt.signal));
-    const platform = { ...context, ...(transform === undefined ? {} : { transform }) };
+    const platform = { ...context, ...(workers === undefined ? {} : elsewhere(workers)) };
     plan = await withPlatform(platform, runtime, signal, async (working) => {
       const { pipe } = options;
       if (pipe !== null) return ingestStdin(pipe, { ...context, run }, runtime, working);
@@ -159,6 +157,17 @@ export async function executeRun(
     refused: plan.refused,
     topFindings: published.topFindings,
     findingErrors: published.errors,
+  };
+}
+
+/** The pipeline's own code runs in threads. */
+function elsewhere(workers: TransformWorkers): Pick<PlatformContext, 'transform' | 'workOut'> {
+  return {
+    transform: (task, attempt) => workers.transform(task, attempt.signal),
+    workOut: async (record, signal) => {
+      const worked = await workers.workOut(record, signal);
+      return worked && { header: worked.header, effects: decodeEffects(worked.effects) };
+    },
   };
 }
 

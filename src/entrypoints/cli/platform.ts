@@ -4,7 +4,8 @@ import {
   type StreamBatch,
   type StreamBatchResult,
 } from '../../adapters/inmemory/stream-mapping.ts';
-import { analyzeRecord } from '../../application/analyze/analyze.ts';
+import { analyzeRecord, applySectionEffects } from '../../application/analyze/analyze.ts';
+import type { SectionEffects } from '../../application/analyze/work-out.ts';
 import { isSluiceError, messageOf } from '../../domain/errors.ts';
 import type { Generation } from '../../domain/generation.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
@@ -21,6 +22,8 @@ export interface PlatformContext {
   readonly concurrency: number;
   /** What transforms a task; absent where there are no tasks. */
   readonly transform?: TaskHandler;
+  /** What works out frames somewhere else; absent where nobody does. `undefined`: it holds something else than messages. */
+  readonly workOut?: (record: Uint8Array, signal: AbortSignal) => Promise<SectionEffects | undefined>;
 }
 
 /**
@@ -106,13 +109,24 @@ async function handleBatch(
 ): Promise<StreamBatchResult> {
   for (const [index, { data, sequenceNumber }] of batch.records.entries()) {
     try {
-      await analyzeRecord(data, { ...context, signal }, runtime);
+      await applyRecord(data, context, runtime, signal);
     } catch (thrown) {
       if (index === 0) throw thrown;
       return { failedFrom: sequenceNumber };
     }
   }
   return { failedFrom: null };
+}
+
+async function applyRecord(
+  record: Uint8Array,
+  { workOut, ...context }: PlatformContext,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  const worked = await workOut?.(record, signal);
+  if (worked === undefined) await analyzeRecord(record, { ...context, signal }, runtime);
+  else await applySectionEffects(worked, { ...context, signal }, runtime);
 }
 
 function isFinal(error: unknown): boolean {

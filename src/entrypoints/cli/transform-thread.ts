@@ -7,7 +7,8 @@ import { LocalObjectSource } from '../../adapters/local/object-source.ts';
 import { Peer, threadChannel } from '../../adapters/local/workers/peer.ts';
 import { remotePorts, sayNotAwaited } from '../../adapters/local/workers/remote-ports.ts';
 import { bothMarks, FileMark, SharedMark } from '../../adapters/local/workers/row-marks.ts';
-import type { TaskOrder, ThreadData } from '../../adapters/local/workers/transform-worker.ts';
+import type { TaskOrder, ThreadData, WorkedOut } from '../../adapters/local/workers/transform-worker.ts';
+import { encodeEffects, workOut } from '../../application/analyze/work-out.ts';
 import { transformTask } from '../../application/transform/transform.ts';
 import { lakeOfFilesAndS3 } from './lake.ts';
 import { loadPipeline } from './load-pipeline.ts';
@@ -36,6 +37,10 @@ const peer = new Peer(threadChannel(parentPort), {
     if (known !== undefined) await files.believe(task.object.key, known);
     await transformTask(task, { pipeline, build, signal }, { ...ports, source, clock, random, mark });
     ports.flush();
+  },
+  workOut: async (record: Uint8Array): Promise<WorkedOut | undefined> => {
+    const worked = await workOut(record, await loading);
+    return worked && { header: worked.header, effects: encodeEffects(worked.effects) };
   },
 });
 const ports = remotePorts(peer, capabilities, clock);

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Worker, type ResourceLimits } from 'node:worker_threads';
 import { messageOf } from '../../../domain/errors.ts';
+import type { FrameHeader } from '../../../domain/frame.ts';
 import type { Task } from '../../../domain/section.ts';
 import type { KnownVersion } from '../version-cache.ts';
 import { Peer, threadChannel } from './peer.ts';
@@ -23,9 +24,20 @@ export interface TransformWorker {
   end(why: WorkerEnded): Promise<void>;
 }
 
-/** A worker whose rows can be looked at from outside. */
+/** What a frame does to the results, as the thread's code worked it out and encoded it. */
+export interface WorkedOut {
+  readonly header: FrameHeader;
+  readonly effects: Uint8Array;
+}
+
+/** A worker whose rows can be looked at from outside. It works out frames, too: beside its task, between two batches of rows. */
 export interface WatchedWorker extends TransformWorker {
   look(): MarkLook;
+  /**
+   * @returns `undefined` where the record has to be applied by somebody who can do more
+   * @throws WorkerEnded as `transform`
+   */
+  workOut(record: Uint8Array): Promise<WorkedOut | undefined>;
 }
 
 /** What a thread is made with, as its code finds it in `workerData`. */
@@ -98,6 +110,10 @@ export class TransformThread implements WatchedWorker {
 
   look(): MarkLook {
     return this.#mark.look();
+  }
+
+  async workOut(record: Uint8Array): Promise<WorkedOut | undefined> {
+    return (await this.#peer.call('workOut', record)) as WorkedOut | undefined;
   }
 
   async end(why: WorkerEnded): Promise<void> {

@@ -1,6 +1,7 @@
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib';
 import type { CompressionCodec } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import { decompressLz4, decompressLz4Raw } from 'hyparquet-compressors/src/lz4.js';
+import { snappyUncompressor } from 'hysnappy';
 
 /** Decompression buffers are made as large as the page, but never larger than this at once. In bytes. */
 const MAX_CHUNK_BYTES = 16 * 1024 * 1024;
@@ -8,18 +9,22 @@ const MIN_CHUNK_BYTES = 64;
 
 type Decompressor = (input: Uint8Array, size: number) => Uint8Array;
 
+/** WebAssembly, which is compiled where a page needs it: a function that reads none starts without. */
+let snappy: Decompressor | undefined;
+
 /** Node's own zlib where it has the codec: it is several times as fast, and stops at the declared size. */
 const decompressors: { readonly [codec in CompressionCodec]?: Decompressor } = {
   UNCOMPRESSED: (input) => input,
   SNAPPY: (input, size) => {
     checkSnappyLength(input, size);
-    return compressors.SNAPPY!(input, size);
+    snappy ??= snappyUncompressor();
+    return snappy(input, size);
   },
   GZIP: (input, size) => unzipSync(input, outputOf(size)),
   BROTLI: (input, size) => brotliDecompressSync(input, outputOf(size)),
   ZSTD: (input, size) => zstdDecompressSync(input, outputOf(size)),
-  LZ4: compressors.LZ4!,
-  LZ4_RAW: compressors.LZ4_RAW!,
+  LZ4: decompressLz4,
+  LZ4_RAW: decompressLz4Raw,
 };
 
 /**

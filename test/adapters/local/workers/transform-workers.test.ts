@@ -7,7 +7,7 @@ import { FileMark, SharedMark } from '../../../../src/adapters/local/workers/row
 import { RowWatch, type RowLimits } from '../../../../src/adapters/local/workers/row-watch.ts';
 import { stretchOf, Suspects } from '../../../../src/adapters/local/workers/suspects.ts';
 import { JOURNAL_FOLDER, TaskJournal } from '../../../../src/adapters/local/workers/task-journal.ts';
-import type { WatchedWorker } from '../../../../src/adapters/local/workers/transform-worker.ts';
+import type { WatchedWorker, WorkedOut } from '../../../../src/adapters/local/workers/transform-worker.ts';
 import { TransformWorkers } from '../../../../src/adapters/local/workers/transform-workers.ts';
 import { WorkerEnded } from '../../../../src/adapters/local/workers/worker-ended.ts';
 import type { MarkedRow } from '../../../../src/domain/ports/row-mark.ts';
@@ -63,6 +63,7 @@ function workersDoing(deed: Deed) {
         under.delete(task.id);
       }
     },
+    workOut: async () => undefined,
     end: async () => void ended++,
     look: () => ({ count: 0, row: null }),
   });
@@ -190,6 +191,7 @@ describe('Workers', () => {
           return {
             transform: ({ task }) =>
               task.id === 'b-0' ? Promise.reject(new Error('no')) : Promise.resolve(),
+            workOut: async () => undefined,
             end: async () => undefined,
             look: () => ({ count: 0, row: null }),
           };
@@ -208,6 +210,98 @@ describe('Workers', () => {
   });
 });
 
+describe('Frames', () => {
+  /** Threads that work out frames as they are told, each with what it was given. */
+  function threadsDoing(deed: (thread: number) => Promise<WorkedOut | undefined>) {
+    const given: number[] = [];
+    const ended: number[] = [];
+    const endTask = Promise.withResolvers<void>();
+    const workers = new TransformWorkers(
+      {
+        limits,
+        startThread: () => {
+          const thread = given.push(0) - 1;
+          return {
+            transform: () => endTask.promise,
+            workOut: () => {
+              given[thread] = (given[thread] as number) + 1;
+              return deed(thread);
+            },
+            end: async () => void ended.push(thread),
+            look: () => ({ count: 0, row: null }),
+          };
+        },
+        startProcess: () => expect.fail('nothing is suspected'),
+        known: async () => undefined,
+      },
+      { journal: new TaskJournal(out, 'run'), killed: new InMemoryKilledRows(), log: new InMemoryLog() },
+    );
+    return { workers, given, ended, endTask: () => endTask.resolve() };
+  }
+  const record = new Uint8Array([1]);
+
+  it('are worked out by whoever has the least in hand', async () => {
+    const hold = Promise.withResolvers<undefined>();
+    const { workers, given, endTask } = threadsDoing(() => hold.promise);
+    const tasks = [workers.transform(taskOf('a'), never), workers.transform(taskOf('b'), never)];
+    await vi.waitFor(() => expect(given).toEqual([0, 0]));
+    const frames = Array.from({ length: 6 }, () => workers.workOut(record, never));
+    expect(given).toEqual([3, 3]);
+    hold.resolve(undefined);
+    await Promise.all(frames);
+    endTask();
+    await Promise.all(tasks);
+    await workers.close();
+  });
+
+  it('start a thread where there is none, and none beside it', async () => {
+    const { workers, given, ended } = threadsDoing(async () => undefined);
+    await workers.workOut(record, never);
+    await workers.workOut(record, never);
+    expect(given).toEqual([2]);
+    await workers.close();
+    expect(ended).toEqual([0]);
+  });
+
+  it('are worked out by another thread where theirs ended; which is not asked again', async () => {
+    const { workers, given, ended } = threadsDoing((thread) =>
+      thread === 0 ? Promise.reject(died(null)) : Promise.resolve(undefined),
+    );
+    await workers.workOut(record, never);
+    expect(given).toEqual([1, 1]);
+    await workers.close();
+    expect(ended).toEqual([1]);
+  });
+
+  it('that end every thread end the run, which says so', async () => {
+    const { workers, given } = threadsDoing(() => Promise.reject(died(null)));
+    await expect(workers.workOut(record, never)).rejects.toMatchObject({
+      code: 'E_KILLED',
+      retryable: false,
+      message: expect.stringContaining('analyze is broken') as string,
+    });
+    expect(given).toEqual([1, 1, 1]);
+    await workers.close();
+  });
+
+  it('that hang are left where the run is stopped', async () => {
+    const { workers, ended } = threadsDoing(() => new Promise(() => undefined));
+    const stop = new AbortController();
+    const hanging = workers.workOut(record, stop.signal);
+    stop.abort(new Error('Ctrl-C'));
+    await expect(hanging).rejects.toThrow('Ctrl-C');
+    await workers.close();
+    expect(ended).toEqual([0]);
+  });
+
+  it('that are refused are refused to whoever asked', async () => {
+    const { workers, given } = threadsDoing(() => Promise.reject(new Error('no frame')));
+    await expect(workers.workOut(record, never)).rejects.toThrow('no frame');
+    expect(given).toEqual([1]);
+    await workers.close();
+  });
+});
+
 describe('The watch', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
@@ -217,6 +311,7 @@ describe('The watch', () => {
     const ends: WorkerEnded[] = [];
     const worker: WatchedWorker = {
       transform: async () => undefined,
+      workOut: async () => undefined,
       end: async (why) => void ends.push(why),
       look: () => mark.look(),
     };
