@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { build } from 'esbuild';
 import { describe, expect, test, vi } from 'vitest';
 import { firstReply } from '../../src/entrypoints/cli/build/first-call.ts';
 import { measureColdStart, type ColdStart } from '../../src/entrypoints/cli/build/cold-start.ts';
@@ -27,6 +28,14 @@ function carriedIn({ functions }: BuildManifest): string {
   return `${names.map((name) => `${name.padEnd(40)} ${carriers(name).join(' ').trimEnd()}`).join('\n')}\n`;
 }
 
+/** What a module imports before it runs. */
+async function importedBy(file: string): Promise<string[]> {
+  const options = { bundle: true, platform: 'node', format: 'esm', write: false, metafile: true } as const;
+  const { metafile } = await build({ ...options, entryPoints: [file], logLevel: 'silent' });
+  const [input] = Object.values(metafile.inputs);
+  return (input?.imports ?? []).flatMap(({ path, kind }) => (kind === 'import-statement' ? [path] : []));
+}
+
 describe('sluice build', { timeout: 120_000 }, () => {
   test('puts the licences of all that is in a bundle beside it', async () => {
     await using scratch = await Scratch.make();
@@ -43,6 +52,16 @@ describe('sluice build', { timeout: 120_000 }, () => {
     expect(analyze).toMatch(/^pg \d[^\n]*: MIT\n\nMIT License\n\nCopyright \(c\) 2010/m);
     const transform = await readFile(scratch.path('built', 'transform', 'licences.txt'), 'utf8');
     expect(transform).not.toMatch(/^pg /m);
+  });
+
+  test('gives them nothing that only costs their start: what Node reads of its own modules, what pino asks of a stack', async () => {
+    await using scratch = await Scratch.make();
+    await buildOf(scratch, pipelineSource(), '--no-cold-start');
+    for (const name of functionNames) {
+      const file = scratch.path('built', name, 'index.mjs');
+      expect(await importedBy(file)).toEqual(['node:module']);
+      expect(await readFile(file, 'utf8')).not.toContain('getCallSites');
+    }
   });
 
   test('gives each function the packages that it uses, and no others', async () => {

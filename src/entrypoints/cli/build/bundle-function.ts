@@ -6,6 +6,7 @@ import { sluiceEntries } from '../sluice-entries.ts';
 import { leavingOut, type OptionalPart } from './left-out.ts';
 import type { BundledPackage } from './licence-texts.ts';
 import type { FunctionName } from './manifest.ts';
+import { quickStart } from './quick-start.ts';
 
 export interface FunctionSource {
   readonly name: FunctionName;
@@ -48,7 +49,7 @@ export async function bundleFunction(
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    plugins: [runningSluice, ...leavingOut(source.without, source.format)],
+    plugins: [runningSluice, ...quickStart, ...leavingOut(source.without, source.format)],
     // Asked for by `pg` inside a try: the native client that nobody installed.
     external: ['pg-native'],
   });
