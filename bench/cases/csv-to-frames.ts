@@ -5,7 +5,7 @@ import type { Contender, MakeCase } from '../harness/contender.ts';
 import { faster, memory, speed } from '../harness/goals.ts';
 import { megabytesOf, moduleOf, pipelineOf } from '../harness/places.ts';
 
-const makeCase: MakeCase = async ({ quick, rows, slowRows }) => {
+const makeCase: MakeCase = async ({ rows, slowRows }) => {
   const all = { rows, csv: await itemsOf(rows, 'csv') };
   const few = { rows: slowRows, csv: await itemsOf(slowRows, 'csv') };
   const ours = (
@@ -20,7 +20,6 @@ const makeCase: MakeCase = async ({ quick, rows, slowRows }) => {
       pipeline: pipelineOf(`items-${frames}`),
       location: csv,
       workers,
-      ...(quick ? { sectionsPerTask: 1 } : {}),
     },
     amount: megabytesOf(csv),
     expected: { rows: read, messages: read, failed: 0 },

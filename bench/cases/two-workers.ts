@@ -4,7 +4,7 @@ import type { Contender, MakeCase } from '../harness/contender.ts';
 import { faster } from '../harness/goals.ts';
 import { moduleOf, pipelineOf } from '../harness/places.ts';
 
-const makeCase: MakeCase = async ({ quick, rows }) => {
+const makeCase: MakeCase = async ({ rows }) => {
   const places = {
     CSV: await itemsOf(rows, 'csv'),
     'CSV in 8 objects': await itemsOf(rows, 'csv-objects'),
@@ -20,7 +20,6 @@ const makeCase: MakeCase = async ({ quick, rows }) => {
       pipeline: pipelineOf('items-packed'),
       location,
       workers,
-      ...(quick ? { sectionsPerTask: 1 } : {}),
     },
     amount: rows,
     expected: { rows, messages: rows, failed: 0 },

@@ -10,6 +10,7 @@ import type { InMemoryStream } from '../../src/adapters/inmemory/stream.ts';
 import { dispatch } from '../../src/application/dispatch/dispatch.ts';
 import { generationOf } from '../../src/application/generation.ts';
 import { startRuntime } from '../../src/entrypoints/cli/container.ts';
+import { SECTIONS_PER_TASK } from '../../src/entrypoints/cli/execute-run.ts';
 import { loadPipeline } from '../../src/entrypoints/cli/load-pipeline.ts';
 import { makeWorkers, workerLimits } from '../../src/entrypoints/cli/workers.ts';
 import type { Counts } from '../harness/contender.ts';
@@ -19,15 +20,12 @@ export interface SluiceOptions {
   readonly pipeline: string;
   readonly location: string;
   readonly workers: number;
-  /** Small data would be a single task. Default: as `sluice run` has it. */
-  readonly sectionsPerTask?: number;
 }
 
 export default async function transform({
   pipeline: file,
   location,
   workers,
-  sectionsPerTask,
 }: SluiceOptions): Promise<Counts> {
   const out = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'));
   try {
@@ -50,7 +48,7 @@ export default async function transform({
     const running = [mapping.run(stop.signal), ...letGo(runtime.stream, stop.signal)];
     try {
       await dispatch(
-        { run, locations: [location], ...(sectionsPerTask === undefined ? {} : { sectionsPerTask }) },
+        { run, locations: [location], sectionsPerTask: SECTIONS_PER_TASK },
         { pipeline, generation, build, where: undefined, signal: stop.signal },
         runtime,
       );

@@ -1,7 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { Case, Contender, Measured, MeasuredHere } from './contender.ts';
 
+const COMPILED = path.join(import.meta.dirname, '..', '.data', 'compiled');
 const PROCESS = new URL('./measured-process.ts', import.meta.url);
 
 /** Of one contender, round by round. */
@@ -34,6 +37,8 @@ export async function measureCase(
 async function measureOnce({ name, module, options }: Contender, signal: AbortSignal): Promise<Measured> {
   const child = fork(fileURLToPath(PROCESS), [module.href, JSON.stringify(options)], {
     execArgv: ['--conditions=sluice-source', '--disable-warning=ExperimentalWarning'],
+    // As `sluice` has it, also in its threads: what was compiled once is there.
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
     // Results go to our standard output; what a contender says of its own goes beside the progress.
     stdio: ['ignore', 2, 2, 'ipc'],
   });

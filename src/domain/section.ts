@@ -14,6 +14,8 @@ export interface ObjectLayout {
   readonly lastSection: number | null;
   /** Whether reading can begin at any section, or only at the first. */
   readonly splittable: boolean;
+  /** Sections at which something begins that is read as a whole (a row group), in order; `null`: each section is read by itself. */
+  readonly groupStarts: readonly number[] | null;
 }
 
 /** Sections of text with a known length: an empty object has one empty section. */

@@ -41,22 +41,28 @@ function expected(all: Sections) {
 }
 
 describe('tasks of an object', () => {
-  it('hold every section that is not complete, once, by whoever has it, in runs that are no longer than asked', () => {
+  const groups = fc.option(fc.uniqueArray(fc.nat({ max: 40 })), { nil: null });
+
+  it('hold every section that is not complete, once, by whoever has it, in runs that are no longer than asked, or end with a group', () => {
     fc.assert(
-      fc.property(sections, fc.integer({ min: 1, max: 9 }), (all, sectionsPerTask) => {
-        const ranges = splitTasks(toDo(all), all.length - 1, sectionsPerTask);
+      fc.property(sections, groups, fc.integer({ min: 1, max: 9 }), (all, groupStarts, sectionsPerTask) => {
+        const ranges = splitTasks(toDo(all), { lastSection: all.length - 1, groupStarts }, sectionsPerTask);
+        const isStart = (section: number) => groupStarts === null || groupStarts.includes(section);
         expect(ranges.flatMap((range) => sent(range, all.length - 1))).toEqual(expected(all));
         for (const [index, { build, epoch, sections: range, start, done }] of ranges.entries()) {
           const { from, to } = range as { from: number; to: number };
-          expect(to - from + 1).toBeLessThanOrEqual(sectionsPerTask);
+          const count = to - from + 1;
+          expect(count).toBeLessThanOrEqual(Math.max(sectionsPerTask, 4));
+          // What is too much goes on with the group that was begun.
+          for (let at = from + sectionsPerTask; at <= to; at++) expect(isStart(at)).toBe(false);
           expect(done).toEqual([]);
           // Reading begins where the section before it said, or has to be found.
           const isKnown = all[from - 1] === 'complete';
           expect(start).toBe(from === 0 ? 0 : isKnown ? (from - 1) * 100 + 107 : null);
-          // No task is cut short while the next section would fit.
+          // No task is cut short while the next section would fit, or belongs to its group.
           const next = ranges[index + 1];
-          if (to - from + 1 < sectionsPerTask && next?.build === build && next.epoch === epoch)
-            expect(next.sections.from).not.toBe(to + 1);
+          const goesOn = next?.sections.from === to + 1 && next.build === build && next.epoch === epoch;
+          if (goesOn) expect(count >= sectionsPerTask && (count >= 4 || isStart(to + 1))).toBe(true);
         }
       }),
       { numRuns: 500 },

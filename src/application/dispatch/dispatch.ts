@@ -26,7 +26,7 @@ export interface DispatchRequest {
    * there is.
    */
   readonly isLate?: () => boolean;
-  /** Sections in one task at most. Default 4. */
+  /** As `ObjectDispatcherOptions` has it. */
   readonly sectionsPerTask?: number;
 }
 

@@ -40,7 +40,7 @@ export interface DispatchContext {
 
 export interface ObjectDispatcherOptions {
   readonly run: string;
-  /** Sections in one task at most. Default 4. */
+  /** Sections in one task at most, but for those of a row group, which stay together up to four. Default 4. */
   readonly sectionsPerTask?: number;
   /** What was planned is added here. */
   readonly counts: PlanCounts;
@@ -177,9 +177,10 @@ export class ObjectDispatcher {
       if (plan.verdict !== 'process') continue;
       const { opened, layout } = laidOut[index] as LaidOut;
       this.#counts.bytesToRead += plan.object.size;
+      const { splittable, lastSection, groupStarts } = layout;
       const ranges =
-        layout.splittable && layout.lastSection !== null
-          ? splitTasks(this.#toDo(plan), layout.lastSection, this.#sectionsPerTask)
+        splittable && lastSection !== null
+          ? splitTasks(this.#toDo(plan), { lastSection, groupStarts }, this.#sectionsPerTask)
           : wholeTasks(this.#toDo(plan), plan.lastSection);
       const unknown = ranges.filter(({ start }) => start === null);
       tasks.push(

@@ -10,15 +10,24 @@ export interface SectionsToDo extends Pick<ObjectPlan, 'complete' | 'held'> {
   readonly own: Binding;
 }
 
+/** Sections of one row group that are read together, at least, before another task reads the group once more. */
+const SECTIONS_OF_A_GROUP = 4;
+
 /**
  * The sections of a splittable object that are still to do, in runs of consecutive ones that the same build and epoch bind, none longer than
- * `sectionsPerTask`. Which sections make a task changes no result: a task is an order, not an identity.
+ * `sectionsPerTask`; or a little longer, up to the end of a row group, which is read as a whole. Which sections make a task changes no result:
+ * a task is an order, not an identity.
  */
 export function splitTasks(
   { complete, held, own }: SectionsToDo,
-  lastSection: number,
+  {
+    lastSection,
+    groupStarts,
+  }: { readonly lastSection: number; readonly groupStarts: readonly number[] | null },
   sectionsPerTask: number,
 ): readonly TaskRange[] {
+  const starts = groupStarts === null ? null : new Set(groupStarts);
+  const canEndBefore = (next: number) => starts === null || starts.has(next);
   const nextOf = new Map(complete.map(({ section, next }) => [section, next]));
   const holderOf = new Map(held.map((one) => [one.section, one]));
   const bindingOf = (section: number): Binding => holderOf.get(section) ?? own;
@@ -33,7 +42,11 @@ export function splitTasks(
     const goesOn = (next: number) =>
       next <= lastSection && !nextOf.has(next) && isSameBinding(bindingOf(next), { build, epoch });
     let to = section;
-    while (to - section + 1 < sectionsPerTask && goesOn(to + 1)) to++;
+    const isShort = () => {
+      const count = to - section + 1;
+      return count < sectionsPerTask || (count < SECTIONS_OF_A_GROUP && !canEndBefore(to + 1));
+    };
+    while (isShort() && goesOn(to + 1)) to++;
     const start = section === 0 ? 0 : (nextOf.get(section - 1) ?? null);
     ranges.push({ build, epoch, sections: { from: section, to }, start, done: [] });
     section = to + 1;

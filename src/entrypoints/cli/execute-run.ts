@@ -45,6 +45,8 @@ export interface RunOutcome {
   readonly findingErrors: readonly DomainError[];
 }
 
+/** A task costs nothing here: small ones keep all threads at work until the end, also where there is a single object. */
+export const SECTIONS_PER_TASK = 1;
 /** Findings that stand at the end of a run. */
 const TOP_FINDINGS = 5;
 /** Errors of `findings` beyond these are counted and not kept. */
@@ -91,7 +93,7 @@ export async function executeRun(
     plan = await withPlatform(platform, runtime, signal, async (working) => {
       const { pipe } = options;
       if (pipe !== null) return ingestStdin(pipe, { ...context, run }, runtime, working);
-      const request = { run, locations: options.locations };
+      const request = { run, locations: options.locations, sectionsPerTask: SECTIONS_PER_TASK };
       const summary = await dispatch(request, { ...context, signal: working }, runtime, (so) =>
         sampler.plan(so, false),
       );

@@ -238,6 +238,7 @@ describe('sections', () => {
     expect(rangesOf([], 10)).toEqual([[0, 0]]);
     expect(rangesOf([10], 10)).toEqual([[0, 10]]);
     const plan = new SectionPlan(groups([4, 4, 4, 10, 3, 25, 2]), 10);
+    expect(plan.groupStarts).toEqual([0, 1, 2, 3, 4, 7]);
     for (let row = 0; row < 52; row++) {
       const { start, end } = plan.rowsOf(plan.sectionOf(row));
       expect(row >= start && row < end).toBe(true);
@@ -308,6 +309,7 @@ describe('sections', () => {
     expect(await parquetDecoder.layout(object, optionsWith(), signal)).toEqual({
       lastSection: 0,
       splittable: true,
+      groupStarts: [],
     });
     expect(
       gather(await collect(parquetDecoder.read(object, { from: 0, to: 0 }, null, optionsWith(), signal))),

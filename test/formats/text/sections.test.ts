@@ -272,6 +272,7 @@ describe('sections of text', () => {
           expect(await decoder.layout(object, options, never)).toEqual({
             lastSection: null,
             splittable: false,
+            groupStarts: null,
           });
           // What is handed on can be gone on with, also behind a finished section.
           const second = plain?.sections[1];

@@ -12,7 +12,7 @@ import { isWhiteSpace, JsonReader, OPENING_BRACE, OPENING_BRACKET, type TopLevel
 export const jsonDecoder: Decoder = {
   format: 'json',
 
-  layout: () => Promise.resolve({ lastSection: null, splittable: false }),
+  layout: () => Promise.resolve({ lastSection: null, splittable: false, groupStarts: null }),
 
   async *read(object, range, start, options, signal) {
     const source = await openText(object, options, signal);

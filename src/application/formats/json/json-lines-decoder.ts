@@ -17,8 +17,12 @@ export const jsonLinesDecoder: Decoder = {
   async layout(object, options, signal) {
     const { size } = await openText(object, options, signal);
     return size === null
-      ? { lastSection: null, splittable: false }
-      : { lastSection: lastTextSection(size, options.limits.sectionBytes), splittable: true };
+      ? { lastSection: null, splittable: false, groupStarts: null }
+      : {
+          lastSection: lastTextSection(size, options.limits.sectionBytes),
+          splittable: true,
+          groupStarts: null,
+        };
   },
 
   async *read(object, range, start, options, signal) {

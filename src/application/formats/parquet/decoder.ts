@@ -24,7 +24,8 @@ export const parquetDecoder: Decoder = {
 
   async layout(object, options, signal) {
     const file = await openParquet(object, options.columns, signal);
-    return { lastSection: planOf(file, options).lastSection, splittable: true };
+    const { lastSection, groupStarts } = planOf(file, options);
+    return { lastSection, splittable: true, groupStarts };
   },
 
   async *read(object, range, _start, options, signal) {

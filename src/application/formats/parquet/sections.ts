@@ -40,6 +40,11 @@ export class SectionPlan {
     this.lastSection = Math.max(0, section - 1);
   }
 
+  /** Sections that share no row group with the one before them, in order. */
+  get groupStarts(): readonly number[] {
+    return this.#stretches.map(({ firstSection }) => firstSection);
+  }
+
   /** Rows of a section; none where there is no such section. */
   rowsOf(section: number): RowRange {
     const stretch = this.#find((each) => each.firstSection <= section);
