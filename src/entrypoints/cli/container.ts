@@ -1,4 +1,4 @@
-import 'reflect-metadata';
+import 'reflect-metadata/lite';
 import { Container, type ContainerModule } from 'inversify';
 import type { InMemoryMetrics } from '../../adapters/inmemory/metrics.ts';
 import { ambientModule, deliveryModule, inMemoryTokens } from '../../adapters/inmemory/module.ts';

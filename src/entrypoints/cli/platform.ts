@@ -26,6 +26,9 @@ export interface PlatformContext {
   readonly workOut?: (record: Uint8Array, signal: AbortSignal) => Promise<SectionEffects | undefined>;
 }
 
+/** Frames wait for threads, which go on with a task otherwise, and threads never for frames. */
+const BATCHES_PER_THREAD = 4;
+
 /**
  * What the cloud does between the functions: brings tasks to `transform` and records of the stream to `analyze`,
  * while `work` puts some in; then waits until everything is through.
@@ -88,7 +91,7 @@ function streamMapping(
   return new StreamMapping(
     { stream, clock, random },
     {
-      concurrency: context.concurrency,
+      concurrency: (context.workOut === undefined ? 1 : BATCHES_PER_THREAD) * context.concurrency,
       handler: (batch, signal) => handleBatch(batch, context, runtime, signal),
       onAttemptFailed: ({ shard, attempts, error }) => {
         if (isFinal(error)) breakOff(error);

@@ -1,4 +1,4 @@
-import 'reflect-metadata';
+import 'reflect-metadata/lite';
 import { Container, type ContainerModule, type ServiceIdentifier } from 'inversify';
 import { SystemRandom } from '../../adapters/inmemory/random.ts';
 import { tokens } from '../../adapters/tokens.ts';
