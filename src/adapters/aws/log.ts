@@ -44,11 +44,11 @@ export function awsLog({
   );
   const tame = tamer(tameOptions);
   const bound = tame(fields);
-  // Merged here: bound by pino, a field would be twice in a line that has one of its name, too.
-  return {
-    debug: (own, message) => logger.debug({ ...bound, ...tame(own) }, cleanText(message)),
-    info: (own, message) => logger.info({ ...bound, ...tame(own) }, cleanText(message)),
-    warn: (own, message) => logger.warn({ ...bound, ...tame(own) }, cleanText(message)),
-    error: (own, message) => logger.error({ ...bound, ...tame(own) }, cleanText(message)),
+  const writer = (lineLevel: keyof Log) => (own: LogFields, message: string) => {
+    // What is not written must cost nothing: the stack of an error, with source maps, is 95 ms in the first line that has one.
+    if (!logger.isLevelEnabled(lineLevel)) return;
+    // Merged here: bound by pino, a field would be twice in a line that has one of its name, too.
+    logger[lineLevel]({ ...bound, ...tame(own) }, cleanText(message));
   };
+  return { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
 }

@@ -1,5 +1,5 @@
 import { destination, pino, type DestinationStream } from 'pino';
-import type { Log } from '../../domain/ports/ambient.ts';
+import type { Log, LogFields } from '../../domain/ports/ambient.ts';
 import { cleanText, tamer } from '../log-fields.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -29,10 +29,8 @@ export function localLog({
     stream,
   );
   const tame = tamer();
-  return {
-    debug: (fields, message) => logger.debug(tame(fields), cleanText(message)),
-    info: (fields, message) => logger.info(tame(fields), cleanText(message)),
-    warn: (fields, message) => logger.warn(tame(fields), cleanText(message)),
-    error: (fields, message) => logger.error(tame(fields), cleanText(message)),
+  const writer = (lineLevel: keyof Log) => (fields: LogFields, message: string) => {
+    if (logger.isLevelEnabled(lineLevel)) logger[lineLevel](tame(fields), cleanText(message));
   };
+  return { debug: writer('debug'), info: writer('info'), warn: writer('warn'), error: writer('error') };
 }

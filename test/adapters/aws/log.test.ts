@@ -39,6 +39,16 @@ describe('awsLog', () => {
     for (const { time } of lines) expect(time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   });
 
+  it('looks at no field of a line that is not written: the stack of an error costs much where there are source maps', () => {
+    const stack = vi.fn(() => 'at work');
+    const error = Object.defineProperty(new Error('broken'), 'stack', { get: stack });
+    const log = awsLog({ level: 'silent' });
+    log.error({ error }, 'the batch failed');
+    expect(stack).not.toHaveBeenCalled();
+    expect(logged((written) => written.error({ error }, 'the batch failed'))).toHaveLength(1);
+    expect(stack).toHaveBeenCalled();
+  });
+
   it('writes from its level on, and keeps a name once in a line', () => {
     const texts: string[] = [];
     const log = awsLog({
