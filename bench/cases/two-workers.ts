@@ -1,4 +1,7 @@
-/** Two workers against one, on every format: one object each, divided into sections, and CSV in several objects. */
+/**
+ * Two workers against one, on every format: one object each, divided into sections, and CSV in several objects; and beside them two threads that share
+ * nothing against one: more than the machine gives those, it gives nobody.
+ */
 import { itemsOf } from '../data/files.ts';
 import type { Contender, MakeCase } from '../harness/contender.ts';
 import { faster } from '../harness/goals.ts';
@@ -24,14 +27,23 @@ const makeCase: MakeCase = async ({ rows }) => {
     amount: rows,
     expected: { rows, messages: rows, failed: 0 },
   });
+  const texts = 4 * rows;
+  const machine = (threads: number): Contender => ({
+    name: named('the machine', threads),
+    module: moduleOf('contenders/independent-threads'),
+    options: { threads, texts },
+    amount: rows,
+    expected: { texts },
+  });
   const formats = Object.entries(places);
   return {
     title: 'Two workers against one',
     unit: 'rows',
-    contenders: formats.flatMap(([format, location]) =>
-      [2, 1].map((many) => contender(format, location, many)),
-    ),
-    goals: formats.map(([format]) => faster(named(format, 2), named(format, 1), 1.8)),
+    contenders: [
+      ...[2, 1].map(machine),
+      ...formats.flatMap(([format, location]) => [2, 1].map((many) => contender(format, location, many))),
+    ],
+    goals: ['the machine', ...Object.keys(places)].map((what) => faster(named(what, 2), named(what, 1), 1.8)),
   };
 };
 
