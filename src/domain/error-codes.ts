@@ -92,6 +92,10 @@ export const errorCatalogue = {
     "The pipeline's `groupBy`, a measure or `flag` threw for this message.",
     'Fix it, then `sluice failures redrive`.',
   ),
+  E_ANALYZE_KILLED: domain(
+    "The pipeline's `groupBy`, a measure or `flag` ended its thread for the messages of one frame, several times: it took all memory, or ended the process.",
+    'Fix it, or give a thread more memory (`--worker-heap`); then start it again: it continues.',
+  ),
   E_MEASURE_VALUE: domain(
     'A measure was given a value of a type that it cannot take.',
     'Return a number, bigint, or null to leave the message out.',

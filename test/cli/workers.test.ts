@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, expect, test, vi } from 'vitest';
 import { Scratch, type StartOptions } from './harness.ts';
 import { asCsv, expectedResults, pipelineSource, shipments } from './shipments.ts';
 
@@ -74,5 +74,49 @@ describe('the threads of a run', { timeout: 120_000 }, () => {
       expect((await scratch.run('shipments.ts', 'lake.csv')).code).toBe(0);
       expect(scratch.results('shipments@1')).toEqual(expectedResults(rows));
     }
+  });
+});
+
+describe('analyze, in the threads of a run', { timeout: 120_000 }, () => {
+  async function lakeWith(groupBy: string): Promise<Scratch> {
+    const scratch = await Scratch.make();
+    await scratch.write('lake.csv', 'id\n1\n2\n3\n');
+    await scratch.write(
+      'odd.ts',
+      `import { appendFileSync } from 'node:fs';
+       import { definePipeline } from 'sluice';
+       export default definePipeline({
+         name: 'odd', version: 1,
+         source: { format: 'csv', columns: { id: 'integer' } },
+         transform: (row) => row,
+         analyze: { groupBy: ({ id }) => { ${groupBy} return String(id); }, measures: ({ count }) => ({ rows: count() }) },
+       });`,
+    );
+    return scratch;
+  }
+
+  test('that takes all memory: an error of its own, and the run continues once it is mended', async () => {
+    await using scratch = await lakeWith(
+      "if (id === 2 && process.env['MENDED'] === undefined) for (const all = []; ; ) all.push(new Array(1e5).fill(0.5));",
+    );
+    const args = ['run', 'odd.ts', 'lake.csv', '--json', '--worker-heap', '100'];
+    const broken = await scratch.start(args).ended;
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toContain(
+      'E_ANALYZE_KILLED: workers ended 3 times while they worked out one frame',
+    );
+    const mended = await scratch.start(args, { env: { MENDED: '1' } }).ended;
+    expect(mended.code, mended.stderr).toBe(0);
+    expect(JSON.parse(mended.stdout)).toMatchObject({ complete: true, groups: 3 });
+  });
+
+  test('that hangs: Ctrl-C ends the run', async () => {
+    await using scratch = await lakeWith("if (id === 2) { appendFileSync('hangs', 'x'); for (;;); }");
+    const running = scratch.start(['run', 'odd.ts', 'lake.csv']);
+    await vi.waitFor(() => expect(existsSync(scratch.path('hangs'))).toBe(true), { timeout: 60_000 });
+    running.child.kill('SIGINT');
+    const { code, stderr } = await running.ended;
+    expect(code).toBe(130);
+    expect(stderr).toContain('E_ABORTED');
   });
 });

@@ -83,7 +83,7 @@ export class TransformWorkers {
    * Works out a record of the stream in the thread that has the least in hand.
    *
    * @returns `undefined` where the record has to be applied by somebody who can do more
-   * @throws DomainError `E_KILLED`: several threads ended with it
+   * @throws DomainError `E_ANALYZE_KILLED`: several threads ended with it
    * @throws what the thread's code throws, and the signal's reason
    */
   async workOut(record: Uint8Array, signal: AbortSignal): Promise<WorkedOut | undefined> {
@@ -239,8 +239,8 @@ async function orStopped<T>(
 
 function analyzeIsBroken(cause: WorkerEnded): DomainError {
   return new DomainError(
-    `workers ended ${MAX_DEATHS_OF_FRAME} times while they worked out one frame, last because ${cause.message}: analyze is broken`,
-    { code: 'E_KILLED', cause },
+    `workers ended ${MAX_DEATHS_OF_FRAME} times while they worked out one frame, last because ${cause.message}`,
+    { code: 'E_ANALYZE_KILLED', cause },
   );
 }
 

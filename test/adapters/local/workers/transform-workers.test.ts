@@ -276,9 +276,9 @@ describe('Frames', () => {
   it('that end every thread end the run, which says so', async () => {
     const { workers, given } = threadsDoing(() => Promise.reject(died(null)));
     await expect(workers.workOut(record, never)).rejects.toMatchObject({
-      code: 'E_KILLED',
+      code: 'E_ANALYZE_KILLED',
       retryable: false,
-      message: expect.stringContaining('analyze is broken') as string,
+      message: 'workers ended 3 times while they worked out one frame, last because it died',
     });
     expect(given).toEqual([1, 1, 1]);
     await workers.close();
