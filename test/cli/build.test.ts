@@ -80,6 +80,21 @@ describe('sluice build', { timeout: 120_000 }, () => {
       expect(carriers(name)).toEqual([]);
   });
 
+  test.each([
+    ["format: 'csv'", ['CsvReader']],
+    ["format: 'parquet'", ['GroupReader']],
+    ["format: 'json'", ['JsonReader']],
+    ['', ['CsvReader', 'GroupReader', 'JsonReader']],
+  ])('of objects with {%s} has these readers: %j', async (format, readers) => {
+    await using scratch = await Scratch.make();
+    await buildOf(scratch, pipelineSource({ source: `${COLUMNS_SOURCE} ${format}` }), '--no-cold-start');
+    const text = await readFile(scratch.path('built', 'transform', 'index.mjs'), 'utf8');
+    const all = ['CsvReader', 'GroupReader', 'JsonReader'];
+    expect(all.filter((name) => new RegExp(`\\b${name}\\b`).test(text))).toEqual(readers);
+    // Messages from elsewhere.
+    expect(text).toContain('JsonLinesReader');
+  });
+
   test('leaves out what the deployment has not, and readers of formats that the pipeline has not', async () => {
     await using scratch = await Scratch.make();
     const csv = pipelineSource({ source: `${COLUMNS_SOURCE} format: 'csv'` });

@@ -29,11 +29,20 @@ const replacements: Readonly<Record<OptionalPart, Replacement>> = {
   },
 };
 
-/** Parquet's reader is by far the largest; the readers of text share most of what they are made of. */
-const parquet: Replacement = {
-  module: /\/parquet\/decoder\.(ts|js)$/,
-  contents: 'export const parquetDecoder = undefined;',
-};
+/** Readers of objects. That of JSON Lines stays: messages from elsewhere are read with it, whatever the objects are. */
+const readers: readonly (Replacement & { readonly format: Format })[] = [
+  {
+    format: 'parquet',
+    module: /\/parquet\/decoder\.(ts|js)$/,
+    contents: 'export const parquetDecoder = undefined;',
+  },
+  { format: 'csv', module: /\/csv\/decoder\.(ts|js)$/, contents: 'export const csvDecoder = undefined;' },
+  {
+    format: 'json',
+    module: /\/json\/json-decoder\.(ts|js)$/,
+    contents: 'export const jsonDecoder = undefined;',
+  },
+];
 
 /**
  * Leaves parts out of a bundle.
@@ -41,9 +50,8 @@ const parquet: Replacement = {
  * @param format what the pipeline declares of its objects: readers of other formats are left out
  */
 export function leavingOut(without: readonly OptionalPart[], format: Format | undefined): readonly Plugin[] {
-  const left = without.map((part) => replacements[part]);
-  if (format !== undefined && format !== 'parquet') left.push(parquet);
-  return left.map(replacing);
+  const others = format === undefined ? [] : readers.filter((reader) => reader.format !== format);
+  return [...without.map((part) => replacements[part]), ...others].map(replacing);
 }
 
 function replacing({ module, contents }: Replacement): Plugin {
