@@ -40,7 +40,7 @@ describe('awsLog', () => {
   });
 
   it('looks at no field of a line that is not written: the stack of an error costs much where there are source maps', () => {
-    const stack = vi.fn(() => 'at work');
+    const stack = vi.fn<() => string>(() => 'at work');
     const error = Object.defineProperty(new Error('broken'), 'stack', { get: stack });
     const log = awsLog({ level: 'silent' });
     log.error({ error }, 'the batch failed');
