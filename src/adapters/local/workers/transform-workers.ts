@@ -29,7 +29,7 @@ export interface WorkersPorts {
 const DEATHS_FOR_VERDICT = 2;
 /** Of one task, in one run: more is no row that is odd, but a `transform` that is broken. */
 const MAX_DEATHS = 20;
-/** A thread may end for a row that it transformed; that one frame is there each time is no accident. */
+/** A thread may end for what its task reads; that one frame is there each time is no accident. */
 const MAX_DEATHS_OF_FRAME = 3;
 
 /**
@@ -87,7 +87,8 @@ export class TransformWorkers {
    * @throws what the thread's code throws, and the signal's reason
    */
   async workOut(record: Uint8Array, signal: AbortSignal): Promise<WorkedOut | undefined> {
-    for (let deaths = 1; ; deaths++) {
+    let deaths = 0;
+    for (;;) {
       signal.throwIfAborted();
       const thread = this.#leastBusy();
       try {
@@ -95,7 +96,8 @@ export class TransformWorkers {
       } catch (thrown) {
         if (!(thrown instanceof WorkerEnded)) throw thrown;
         this.#forget(thread);
-        if (deaths === MAX_DEATHS_OF_FRAME) throw analyzeIsBroken(thrown);
+        // In a row it was the row that ended it.
+        if (thrown.row === null && ++deaths === MAX_DEATHS_OF_FRAME) throw analyzeIsBroken(thrown);
       }
     }
   }

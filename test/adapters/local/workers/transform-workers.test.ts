@@ -284,6 +284,15 @@ describe('Frames', () => {
     await workers.close();
   });
 
+  it('are not blamed for rows that end their threads, however many', async () => {
+    const { workers, given } = threadsDoing((thread) =>
+      thread < 10 ? Promise.reject(died(rowAt(thread))) : Promise.resolve(undefined),
+    );
+    await workers.workOut(record, never);
+    expect(given).toHaveLength(11);
+    await workers.close();
+  });
+
   it('that hang are left where the run is stopped', async () => {
     const { workers, ended } = threadsDoing(() => new Promise(() => undefined));
     const stop = new AbortController();
