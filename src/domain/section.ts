@@ -23,6 +23,13 @@ export function lastTextSection(bytes: number, sectionBytes: number): number {
   return Math.max(0, Math.ceil(bytes / sectionBytes) - 1);
 }
 
+/** Of text, whose sections are stretches of bytes. @param bytes its length, decompressed; `null` where only reading tells it */
+export function layoutOfText(bytes: number | null, sectionBytes: number): ObjectLayout {
+  return bytes === null
+    ? { lastSection: null, splittable: false, groupStarts: null }
+    : { lastSection: lastTextSection(bytes, sectionBytes), splittable: true, groupStarts: null };
+}
+
 /** How rows ended: `rows` = `pruned` + `filtered` + `failed` + `transformed`. */
 export interface RowTotals {
   readonly rows: number;

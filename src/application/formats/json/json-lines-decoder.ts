@@ -1,4 +1,4 @@
-import { lastTextSection } from '../../../domain/section.ts';
+import { layoutOfText } from '../../../domain/section.ts';
 import type { Decoder, ReadOptions } from '../decoder.ts';
 import { createRowShaper, type RowShaper } from '../row-shaper.ts';
 import { skipByteOrderMark } from '../text/byte-order-mark.ts';
@@ -16,13 +16,7 @@ export const jsonLinesDecoder: Decoder = {
 
   async layout(object, options, signal) {
     const { size } = await openText(object, options, signal);
-    return size === null
-      ? { lastSection: null, splittable: false, groupStarts: null }
-      : {
-          lastSection: lastTextSection(size, options.limits.sectionBytes),
-          splittable: true,
-          groupStarts: null,
-        };
+    return layoutOfText(size, options.limits.sectionBytes);
   },
 
   async *read(object, range, start, options, signal) {
