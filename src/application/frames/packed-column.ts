@@ -44,45 +44,45 @@ export class ColumnWriter {
   #holds: 'empty' | 'text' | 'numbers' | 'values' = 'empty';
   readonly #lengths = new ValueWriter(0);
   #bytes = new ValueWriter(0);
-  #pending = '';
   #numbers = NO_NUMBERS;
   #count = 0;
   #areInt32 = true;
+  #surplus = 0;
 
-  add(value: ColumnValue): void {
-    if (this.#holds === 'numbers' && typeof value === 'number') return this.#addNumber(value);
-    if (this.#holds === 'text' && typeof value === 'string') return this.#addText(value);
-    if (this.#holds === 'empty') {
-      this.#holds =
-        typeof value === 'number'
-          ? 'numbers'
-          : typeof value === 'string' || value === null
-            ? 'text'
-            : 'values';
-      return this.add(value);
+  /**
+   * Adds item `at` of every row: one loop for each kind of value, since choosing for every value costs more than adding it.
+   *
+   * @returns how many bytes the texts among them have more than UTF-16 units
+   */
+  add(rows: readonly (readonly ColumnValue[])[], at: number): number {
+    this.#surplus = 0;
+    for (let row = 0; row < rows.length; ) {
+      switch (this.#holds) {
+        case 'numbers':
+          row = this.#addNumbers(rows, at, row);
+          break;
+        case 'text':
+          row = this.#addTexts(rows, at, row);
+          break;
+        case 'values':
+          row = this.#addValues(rows, at, row);
+          break;
+        default: {
+          const value = (rows[row] as readonly ColumnValue[])[at];
+          this.#holds =
+            typeof value === 'number'
+              ? 'numbers'
+              : typeof value === 'string' || value === null
+                ? 'text'
+                : 'values';
+        }
+      }
     }
-    if (this.#holds === 'text' && value === null) return this.#lengths.writeVarint(0);
-    this.#becomeValues();
-    if (value instanceof Snapshot) this.#bytes.append(value.bytes);
-    else this.#bytes.write(value);
-  }
-
-  /** Writes the text that waits; how many bytes it has more than UTF-16 units. */
-  flush(): number {
-    const text = this.#pending;
-    if (text === '') return 0;
-    if (!text.isWellFormed()) {
-      const before = this.#bytes.length;
-      this.#becomeValues();
-      return Math.max(0, this.#bytes.length - before - text.length);
-    }
-    this.#pending = '';
-    return this.#bytes.appendUtf8(text) - text.length;
+    return this.#surplus;
   }
 
   /** Appends the column, and empties it. */
   writeTo(body: ValueWriter): void {
-    this.flush();
     if (this.#holds === 'numbers') this.#writeNumbers(body);
     else {
       body.writeVarint(this.#holds === 'text' ? TEXT : VALUES);
@@ -99,20 +99,70 @@ export class ColumnWriter {
     this.#areInt32 = true;
   }
 
-  #addText(text: string): void {
-    this.#lengths.writeVarint(text.length + 1);
-    this.#pending += text;
+  /** @returns the first row whose value is of another kind; the column holds values from there on */
+  #addNumbers(rows: readonly (readonly ColumnValue[])[], at: number, from: number): number {
+    this.#reserveNumbers(rows.length - from);
+    const numbers = this.#numbers;
+    let count = this.#count;
+    let areInt32 = this.#areInt32;
+    let row = from;
+    for (; row < rows.length; row++) {
+      const value = (rows[row] as readonly ColumnValue[])[at];
+      if (typeof value !== 'number') break;
+      // Adding 0 makes -0 the same as 0. NaN has many bit patterns; equal values must have equal bytes.
+      numbers[count++] = Number.isNaN(value) ? Number.NaN : value + 0;
+      if ((value | 0) !== value) areInt32 = false;
+    }
+    this.#count = count;
+    this.#areInt32 = areInt32;
+    if (row < rows.length) this.#becomeValues();
+    return row;
   }
 
-  #addNumber(number: number): void {
-    if (this.#count === this.#numbers.length) {
-      const larger = new Float64Array(Math.max(INITIAL_NUMBERS, 2 * this.#count));
-      larger.set(this.#numbers);
-      this.#numbers = larger;
+  #reserveNumbers(more: number): void {
+    const needed = this.#count + more;
+    if (needed <= this.#numbers.length) return;
+    const larger = new Float64Array(Math.max(INITIAL_NUMBERS, 2 * this.#count, needed));
+    larger.set(this.#numbers);
+    this.#numbers = larger;
+  }
+
+  /** @returns as `#addNumbers`; `from` where UTF-8 cannot hold a text */
+  #addTexts(rows: readonly (readonly ColumnValue[])[], at: number, from: number): number {
+    const lengths = this.#lengths;
+    const before = lengths.length;
+    let text = '';
+    let row = from;
+    for (; row < rows.length; row++) {
+      const value = (rows[row] as readonly ColumnValue[])[at];
+      if (typeof value === 'string') {
+        lengths.writeVarint(value.length + 1);
+        text += value;
+      } else if (value === null) lengths.writeVarint(0);
+      else break;
     }
-    // Adding 0 makes -0 the same as 0. NaN has many bit patterns; equal values must have equal bytes.
-    this.#numbers[this.#count++] = Number.isNaN(number) ? Number.NaN : number + 0;
-    if ((number | 0) !== number) this.#areInt32 = false;
+    if (!text.isWellFormed()) {
+      lengths.truncate(before);
+      this.#becomeValues();
+      return from;
+    }
+    this.#surplus += this.#bytes.appendUtf8(text) - text.length;
+    if (row < rows.length) this.#becomeValues();
+    return row;
+  }
+
+  #addValues(rows: readonly (readonly ColumnValue[])[], at: number, from: number): number {
+    const bytes = this.#bytes;
+    for (let row = from; row < rows.length; row++) {
+      const value = (rows[row] as readonly ColumnValue[])[at];
+      if (typeof value === 'string') {
+        const before = bytes.length;
+        bytes.write(value);
+        this.#surplus += bytes.length - before - value.length;
+      } else if (value instanceof Snapshot) bytes.append(value.bytes);
+      else bytes.write(value);
+    }
+    return rows.length;
   }
 
   #writeNumbers(body: ValueWriter): void {
@@ -129,12 +179,11 @@ export class ColumnWriter {
     else if (this.#holds === 'numbers')
       for (const number of this.#numbers.subarray(0, this.#count)) this.#bytes.write(number);
     this.#holds = 'values';
-    this.#pending = '';
   }
 
   #textAsValues(): ValueWriter {
     const values = new ValueWriter(0);
-    const text = new ValueReader(this.#bytes.bytes()).readText(this.#bytes.length) + this.#pending;
+    const text = new ValueReader(this.#bytes.bytes()).readText(this.#bytes.length);
     const lengths = new ValueReader(this.#lengths.bytes());
     let at = 0;
     while (!lengths.done) {

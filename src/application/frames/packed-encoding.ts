@@ -20,17 +20,20 @@ const LOOSE: MessageShape = { names: [], key: '' };
 /** Messages with ever new names (ids as field names) must not fill the memory. */
 const MAX_SHAPES = 10_000;
 
-/** Longer text is measured at once; measuring short text costs as much as writing it. */
-const SHORT_TEXT = 64;
+/** Longer text is measured at once; measuring what is shorter costs as much as writing it. */
+const SHORT_TEXT = 512;
 
-/** Text that a body may hold before it writes it, in UTF-16 units. */
+/** What a body may hold before it puts it into columns: text, in UTF-16 units, and messages. */
 const MAX_PENDING = 16 * 1024;
+const MAX_PENDING_MESSAGES = 64;
 
 interface PackedMessage extends EncodedMessage {
   readonly shape: MessageShape;
   readonly values: readonly ColumnValue[];
   /** Text among the values, in UTF-16 units. */
   readonly units: number;
+  /** Bytes that its longer texts have more than units, which its size knows. */
+  readonly surplus: number;
 }
 
 /**
@@ -51,31 +54,37 @@ export class PackedEncoding implements MessageEncoding<PackedMessage> {
   #last: KnownShape | undefined;
 
   encode(message: unknown): PackedMessage {
-    const shape = isFields(message) ? this.#shapeOf(message) : undefined;
-    if (shape === undefined) return this.#pack(LOOSE, [message], 0);
-    const values = shape.valuesOf(message as Message);
-    if (!values.includes(undefined)) return this.#pack(shape, values, 1);
-    const defined = this.#shapeOfNames(definedFields(message as Message));
-    return this.#pack(defined, defined.valuesOf(message as Message), 1);
+    if (!isFields(message)) return this.#pack(LOOSE, [message]) as PackedMessage;
+    const shape = this.#shapeOf(message);
+    const packed = this.#pack(shape, shape.valuesOf(message));
+    if (packed !== undefined) return packed;
+    const defined = this.#shapeOfNames(definedFields(message));
+    return this.#pack(defined, defined.valuesOf(message)) as PackedMessage;
   }
 
   startBody(): MessagesBodyWriter<PackedMessage> {
     return new PackedBodyWriter(this.#spare);
   }
 
-  /** Takes what is not text, number or the like as it is now: the values are written later. */
-  #pack(shape: MessageShape, values: unknown[], depth: number): PackedMessage {
+  /**
+   * Takes what is not text, number or the like as it is now: the values are written later.
+   *
+   * @returns `undefined` where a field is: its name has to go from the shape
+   */
+  #pack(shape: MessageShape, values: unknown[]): PackedMessage | undefined {
     let size = 3;
     let units = 0;
+    let surplus = 0;
     for (let at = 0; at < values.length; at++) {
       const value = values[at];
       switch (typeof value) {
         case 'string':
           units += value.length;
-          size += value.length <= SHORT_TEXT ? value.length + 1 : Buffer.byteLength(value, 'utf8') + 5;
+          size += value.length + 1;
+          if (value.length > SHORT_TEXT) surplus += Buffer.byteLength(value, 'utf8') - value.length;
           break;
         case 'number':
-          size += value >= 0 && value < 0x80 && Number.isInteger(value) ? 1 : 9;
+          size += (value & 0x7f) === value ? 1 : 9;
           break;
         case 'boolean':
           size += 1;
@@ -83,13 +92,14 @@ export class PackedEncoding implements MessageEncoding<PackedMessage> {
         default:
           if (value === null) size += 1;
           else {
-            const snapshot = this.#snapshot(value, depth);
+            if (value === undefined && shape !== LOOSE) return undefined;
+            const snapshot = this.#snapshot(value, shape === LOOSE ? 0 : 1);
             values[at] = snapshot;
             size += snapshot.bytes.length;
           }
       }
     }
-    return { shape, values: values as ColumnValue[], size, units };
+    return { shape, values: values as ColumnValue[], size: size + surplus, units, surplus };
   }
 
   #snapshot(value: unknown, depth: number): Snapshot {
@@ -174,6 +184,7 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
   #coordinate = 0;
   #count = 0;
   #size = 0;
+  #measured = 0;
   #pending = 0;
 
   constructor(spare: ColumnWriter[]) {
@@ -188,20 +199,23 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
     return this.#size;
   }
 
-  add({ shape, values, size, units }: PackedMessage, coordinate: number, output: number): void {
-    const { index, columns } = this.#columnsOf(shape);
+  add({ shape, values, size, units, surplus }: PackedMessage, coordinate: number, output: number): void {
+    const { index, pending } = this.#columnsOf(shape);
     this.#positions.writeVarint(coordinate - this.#coordinate);
     this.#positions.writeVarint(output);
     this.#positions.writeVarint(index);
-    for (let at = 0; at < columns.length; at++) (columns[at] as ColumnWriter).add(values[at] as ColumnValue);
+    pending.push(values);
     this.#coordinate = coordinate;
     this.#count++;
+    // What is measured already is counted again with the rest.
     this.#size += size;
+    this.#measured += surplus;
     this.#pending += units;
-    if (this.#pending >= MAX_PENDING) this.#flush();
+    if (this.#pending >= MAX_PENDING || pending.length >= MAX_PENDING_MESSAGES) this.#flush();
   }
 
   finish(): Uint8Array {
+    this.#flush();
     const body = new ValueWriter(this.#size + 1024);
     const named = [...this.#shapes.values()].filter(({ index }) => index > 0);
     body.write(named.map(({ names }) => names));
@@ -221,8 +235,13 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
   }
 
   #flush(): void {
-    for (const { columns } of this.#shapes.values())
-      for (const column of columns) this.#size += column.flush();
+    for (const { columns, pending } of this.#shapes.values()) {
+      if (pending.length === 0) continue;
+      for (const [at, column] of columns.entries()) this.#size += column.add(pending, at);
+      pending.length = 0;
+    }
+    this.#size -= this.#measured;
+    this.#measured = 0;
     this.#pending = 0;
   }
 
@@ -240,10 +259,10 @@ class PackedBodyWriter implements MessagesBodyWriter<PackedMessage> {
 
   #begin(shape: MessageShape): ShapeColumns {
     const { names } = shape;
-    if (shape === LOOSE) return { index: 0, names, columns: [this.#newColumn()] };
+    if (shape === LOOSE) return { index: 0, names, columns: [this.#newColumn()], pending: [] };
     for (const name of names) this.#size += 2 + 3 * name.length + COLUMN_BYTES;
     const index = this.#shapes.size + (this.#shapes.has(LOOSE.key) ? 0 : 1);
-    return { index, names, columns: names.map(() => this.#newColumn()) };
+    return { index, names, columns: names.map(() => this.#newColumn()), pending: [] };
   }
 }
 
@@ -254,6 +273,8 @@ interface ShapeColumns {
   readonly index: number;
   readonly names: readonly string[];
   readonly columns: readonly ColumnWriter[];
+  /** Values of messages that are in no column yet. */
+  readonly pending: (readonly ColumnValue[])[];
 }
 
 function isFields(message: unknown): message is Message {
