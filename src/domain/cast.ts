@@ -1,4 +1,6 @@
+import { readCodes } from './character-codes.ts';
 import type { ColumnType, ColumnTypes } from './columns.ts';
+import { decimalIn } from './decimal.ts';
 import { DomainError } from './errors.ts';
 import { parseStoredTime } from './iso-time.ts';
 
@@ -60,7 +62,7 @@ function toNumber(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
   if (typeof value !== 'string') return undefined;
-  const usual = usualNumber(value);
+  const usual = readCodes(value, decimalIn);
   if (!Number.isNaN(usual)) return usual;
   const number = Number(value);
   // `Number` also takes blanks for 0, and reads 0x10, 0b1 and 0o7.
@@ -71,43 +73,13 @@ function toNumber(value: unknown): number | undefined {
   return NOT_A_NUMBER.test(text) ? NaN : undefined;
 }
 
-const MINUS = 0x2d;
-const POINT = 0x2e;
-const ZERO = 0x30;
-
-/** So many digits are a whole number that a double holds. */
-const EXACT_DIGITS = 15;
-const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power);
-
-/**
- * A number in the form that nearly all have, in a third of the time of `Number`: a sign, few digits, a point. Both digits and power of ten are exact then, so
- * that their quotient is the nearest double (W. D. Clinger, "How to Read Floating Point Numbers Accurately", 1990). `NaN`: it may be another form.
- */
-function usualNumber(text: string): number {
-  const { length } = text;
-  const isNegative = text.charCodeAt(0) === MINUS;
-  const start = isNegative ? 1 : 0;
-  if (length > EXACT_DIGITS) return Number.NaN;
-  let whole = 0;
-  let point = -1;
-  for (let i = start; i < length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === POINT && point < 0 && i > start) point = i;
-    else if (code >= ZERO && code <= ZERO + 9) whole = whole * 10 + code - ZERO;
-    else return Number.NaN;
-  }
-  if (length === start) return Number.NaN;
-  const number = point < 0 ? whole : whole / (POWERS_OF_TEN[length - 1 - point] as number);
-  return isNegative ? -number : number;
-}
-
 /** `5`, and `5.0` as some writers put whole numbers beside missing ones. */
 const WHOLE = /^\s*([+-]?\d+)(?:\.0*)?\s*$/;
 
 function toInteger(value: unknown): number | undefined {
   let number: number;
   if (typeof value === 'string') {
-    number = usualNumber(value);
+    number = readCodes(value, decimalIn);
     // What has a fraction is refused below.
     if (Number.isNaN(number)) {
       const whole = WHOLE.exec(value);
@@ -130,6 +102,9 @@ function toBigint(value: unknown): bigint | undefined {
 
 function toBoolean(value: unknown): boolean | undefined {
   if (typeof value === 'boolean') return value;
+  // Nearly all are like that.
+  if (value === 'true') return true;
+  if (value === 'false') return false;
   if (typeof value === 'number' || typeof value === 'bigint')
     return Number(value) === 1 ? true : Number(value) === 0 ? false : undefined;
   if (typeof value !== 'string') return undefined;

@@ -1,3 +1,5 @@
+import { readCodes } from './character-codes.ts';
+
 /** What people write: date and time with their separators; hour 24 is the end of a day, years may have a sign and six digits. */
 const EXTENDED =
   /^(\d{4}|[+-]\d{6})-(\d\d)(?:-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?([Zz]|[+-]\d\d(?::?\d\d)?)?)?)?$/;
@@ -24,7 +26,7 @@ export function parseStoredTime(text: string): number {
 }
 
 function timeOf(text: string, format: RegExp, isPrecise: boolean): number {
-  const usual = usualTime(text);
+  const usual = readCodes(text, timeIn);
   if (!Number.isNaN(usual)) return usual;
   const parts = format.exec(text);
   if (parts === null) return Number.NaN;
@@ -49,27 +51,48 @@ function timeOf(text: string, format: RegExp, isPrecise: boolean): number {
 
 const DAY = 86_400_000;
 
-/** The forms that nearly all files hold, without a regular expression: six times as fast. `NaN`: may be another form. */
-function usualTime(text: string): number {
-  const length = text.length > 10 && text.endsWith('Z') ? text.length - 1 : text.length;
+/**
+ * A time in the forms that nearly all files hold, without a regular expression: six times as fast.
+ *
+ * @param codes ASCII characters; the time's lie from `from` up to `to`
+ * @returns milliseconds since 1970; `NaN`: it may be another form
+ */
+export function timeIn(codes: Uint8Array, from: number, to: number): number {
+  const end = to - from > 10 && codes[to - 1] === LETTER_Z ? to - 1 : to;
+  const length = end - from;
   if (length !== 10 && length !== 19 && length !== 23) return Number.NaN;
-  if (text[4] !== '-' || text[7] !== '-') return Number.NaN;
-  const midnight = dayStart(digitsAt(text, 0, 4), digitsAt(text, 5, 2), digitsAt(text, 8, 2));
+  if (codes[from + 4] !== DASH || codes[from + 7] !== DASH) return Number.NaN;
+  const year = 100 * twoDigits(codes, from) + twoDigits(codes, from + 2);
+  const midnight = dayStart(year, twoDigits(codes, from + 5), twoDigits(codes, from + 8));
   if (length === 10) return midnight;
-  if ((text[10] !== 'T' && text[10] !== ' ') || text[13] !== ':' || text[16] !== ':') return Number.NaN;
-  if (length === 23 && text[19] !== '.') return Number.NaN;
-  const time = timeOfDay(digitsAt(text, 11, 2), digitsAt(text, 14, 2), digitsAt(text, 17, 2));
-  return midnight + time + (length === 23 ? digitsAt(text, 20, 3) : 0);
+  const between = codes[from + 10];
+  if ((between !== LETTER_T && between !== BLANK) || codes[from + 13] !== COLON || codes[from + 16] !== COLON)
+    return Number.NaN;
+  const time = timeOfDay(
+    twoDigits(codes, from + 11),
+    twoDigits(codes, from + 14),
+    twoDigits(codes, from + 17),
+  );
+  if (length === 19) return midnight + time;
+  if (codes[from + 19] !== POINT) return Number.NaN;
+  return midnight + time + 10 * twoDigits(codes, from + 20) + digit(codes, from + 22);
 }
 
-function digitsAt(text: string, from: number, count: number): number {
-  let number = 0;
-  for (let i = from; i < from + count; i++) {
-    const digit = text.charCodeAt(i) - 0x30;
-    if (digit < 0 || digit > 9) return Number.NaN;
-    number = number * 10 + digit;
-  }
-  return number;
+const BLANK = 0x20;
+const DASH = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
+const COLON = 0x3a;
+const LETTER_T = 0x54;
+const LETTER_Z = 0x5a;
+
+function twoDigits(codes: Uint8Array, at: number): number {
+  return 10 * digit(codes, at) + digit(codes, at + 1);
+}
+
+function digit(codes: Uint8Array, at: number): number {
+  const value = (codes[at] as number) - ZERO;
+  return value >= 0 && value <= 9 ? value : Number.NaN;
 }
 
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];

@@ -1,4 +1,7 @@
 import { isUtf8, type Buffer } from 'node:buffer';
+import { columnType, type Columns } from '../../../domain/columns.ts';
+import { decimalIn } from '../../../domain/decimal.ts';
+import { timeIn } from '../../../domain/iso-time.ts';
 import type { Row } from '../../../domain/row.ts';
 import { generateRowMaker, rowFactory, type RowFactory } from '../row-factory.ts';
 import { MAX_RAW_BYTES, type RowCollector } from '../text/row-collector.ts';
@@ -14,6 +17,8 @@ export interface CsvReading {
   readonly dialect: CsvDialect;
   /** Columns to decode, in this order; those that the object lacks are left out of its rows. */
   readonly columns: readonly string[];
+  /** What is declared. */
+  readonly types: Columns | undefined;
   readonly ragged: 'fail' | 'pad';
   readonly maxRowBytes: number;
 }
@@ -27,7 +32,7 @@ interface HugeRow {
 
 /**
  * Reads CSV rows. Lines without any byte are no rows, as with csv-parse's `skip_empty_lines`; a line that holds only
- * `""` or blanks is one. All values are text.
+ * `""` or blanks is one. Values are text, but for numbers and times of columns that are declared as such, where they have their usual form.
  */
 export class CsvReader implements RecordReader {
   readonly #reading: CsvReading;
@@ -51,9 +56,14 @@ export class CsvReader implements RecordReader {
     const indexOf = new Map(names.map((name, i) => [name, i]));
     const columns = reading.columns.filter((name) => indexOf.has(name));
     this.#indexes = columns.map((name) => indexOf.get(name) as number);
+    const cut = columns.map((name) => ({
+      name,
+      field: indexOf.get(name) as number,
+      type: columnType(reading.types, name),
+    }));
     this.#cutters = {
-      ascii: lineCutter(bytes, names.length, columns, this.#indexes, 'ascii'),
-      utf8: lineCutter(bytes, names.length, columns, this.#indexes, 'utf8'),
+      ascii: lineCutter(bytes, names.length, cut, 'ascii'),
+      utf8: lineCutter(bytes, names.length, cut, 'utf8'),
       unknown: null,
     };
     this.#plainRow = plainRow(columns, this.#indexes);
@@ -82,7 +92,7 @@ export class CsvReader implements RecordReader {
       if (i >= stopIndex) return 'stop';
       if (i >= end) return ended ? 'end' : 'more';
       if (into.isFull) return 'full';
-      const row = cut === null ? null : cut(text, buffer, words, i, end, line);
+      const row = cut === null ? null : cut(text, buffer, words, i, end, line, decimalIn, timeIn);
       if (row !== null && line.next - i <= maxRowBytes) {
         into.row(row, window.positionOf(i), buffer, i, line.next);
         i = line.next + 1;

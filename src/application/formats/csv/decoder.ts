@@ -90,6 +90,7 @@ function csvReader(dialect: CsvDialect, shaper: RowShaper, options: ReadOptions)
   return new CsvReader({
     dialect,
     columns: shaper.neededColumns ?? dialect.names,
+    types: options.columns,
     ragged: options.csv?.ragged ?? 'fail',
     maxRowBytes: options.limits.maxRowBytes,
   });
