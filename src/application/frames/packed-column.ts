@@ -56,7 +56,7 @@ export class ColumnWriter {
    */
   add(rows: readonly (readonly ColumnValue[])[], at: number): number {
     this.#surplus = 0;
-    for (let row = 0; row < rows.length; ) {
+    for (let row = 0; row < rows.length;) {
       switch (this.#holds) {
         case 'numbers':
           row = this.#addNumbers(rows, at, row);

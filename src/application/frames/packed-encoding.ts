@@ -1,40 +1,18 @@
-import { Buffer } from 'node:buffer';
 import { InfrastructureError } from '../../domain/errors.ts';
 import type { MessagesBody } from '../../domain/frame.ts';
 import { ValueReader } from '../values/value-reader.ts';
 import { definedFields, isPlainObject, ValueWriter } from '../values/value-writer.ts';
-import type { EncodedMessage, MessageEncoding, MessagesBodyWriter } from './message-encoding.ts';
-import {
-  fieldValues,
-  messageMaker,
-  shapeOf,
-  type FieldValues,
-  type Message,
-  type MessageShape,
-} from './message-shape.ts';
-import { ColumnWriter, readColumn, Snapshot, type ColumnValue } from './packed-column.ts';
-
-/** What is not an object has one column and no names. */
-const LOOSE: MessageShape = { names: [], key: '' };
+import type { MessageEncoding, MessagesBodyWriter } from './message-encoding.ts';
+import { messageMaker, shapeOf, type Message, type MessageShape } from './message-shape.ts';
+import { ColumnWriter, readColumn, type ColumnValue } from './packed-column.ts';
+import { LOOSE, messagePacker, packLoose, type MessagePacker, type PackedMessage } from './packed-message.ts';
 
 /** Messages with ever new names (ids as field names) must not fill the memory. */
 const MAX_SHAPES = 10_000;
 
-/** Longer text is measured at once; measuring what is shorter costs as much as writing it. */
-const SHORT_TEXT = 512;
-
 /** What a body may hold before it puts it into columns: text, in UTF-16 units, and messages. */
 const MAX_PENDING = 16 * 1024;
 const MAX_PENDING_MESSAGES = 64;
-
-interface PackedMessage extends EncodedMessage {
-  readonly shape: MessageShape;
-  readonly values: readonly ColumnValue[];
-  /** Text among the values, in UTF-16 units. */
-  readonly units: number;
-  /** Bytes that its longer texts have more than units, which its size knows. */
-  readonly surplus: number;
-}
 
 /**
  * Field names once a frame (three quarters of JSON like this are names), and the values of each field together: they are written
@@ -48,64 +26,18 @@ interface PackedMessage extends EncodedMessage {
  * ```
  */
 export class PackedEncoding implements MessageEncoding<PackedMessage> {
-  readonly #scratch = new ValueWriter();
   readonly #spare: ColumnWriter[] = [];
   readonly #shapes = new Map<string, KnownShape>();
   #last: KnownShape | undefined;
 
   encode(message: unknown): PackedMessage {
-    if (!isFields(message)) return this.#pack(LOOSE, [message]) as PackedMessage;
-    const shape = this.#shapeOf(message);
-    const packed = this.#pack(shape, shape.valuesOf(message));
-    if (packed !== undefined) return packed;
-    const defined = this.#shapeOfNames(definedFields(message));
-    return this.#pack(defined, defined.valuesOf(message)) as PackedMessage;
+    if (!isFields(message)) return packLoose(message);
+    const packed = this.#shapeOf(message).pack(message);
+    return packed ?? (this.#shapeOfNames(definedFields(message)).pack(message) as PackedMessage);
   }
 
   startBody(): MessagesBodyWriter<PackedMessage> {
     return new PackedBodyWriter(this.#spare);
-  }
-
-  /**
-   * Takes what is not text, number or the like as it is now: the values are written later.
-   *
-   * @returns `undefined` where a field is: its name has to go from the shape
-   */
-  #pack(shape: MessageShape, values: unknown[]): PackedMessage | undefined {
-    let size = 3;
-    let units = 0;
-    let surplus = 0;
-    for (let at = 0; at < values.length; at++) {
-      const value = values[at];
-      switch (typeof value) {
-        case 'string':
-          units += value.length;
-          size += value.length + 1;
-          if (value.length > SHORT_TEXT) surplus += Buffer.byteLength(value, 'utf8') - value.length;
-          break;
-        case 'number':
-          size += (value & 0x7f) === value ? 1 : 9;
-          break;
-        case 'boolean':
-          size += 1;
-          break;
-        default:
-          if (value === null) size += 1;
-          else {
-            if (value === undefined && shape !== LOOSE) return undefined;
-            const snapshot = this.#snapshot(value, shape === LOOSE ? 0 : 1);
-            values[at] = snapshot;
-            size += snapshot.bytes.length;
-          }
-      }
-    }
-    return { shape, values: values as ColumnValue[], size: size + surplus, units, surplus };
-  }
-
-  #snapshot(value: unknown, depth: number): Snapshot {
-    this.#scratch.truncate(0);
-    this.#scratch.write(value, depth);
-    return new Snapshot(new Uint8Array(this.#scratch.bytes()));
   }
 
   /** Messages mostly look like the one before: comparing names is cheaper than joining them into a key. */
@@ -120,7 +52,7 @@ export class PackedEncoding implements MessageEncoding<PackedMessage> {
     let known = this.#shapes.get(shape.key);
     if (known === undefined) {
       if (this.#shapes.size >= MAX_SHAPES) this.#shapes.clear();
-      known = { ...shape, valuesOf: fieldValues(shape) };
+      known = { ...shape, pack: messagePacker(shape) };
       this.#shapes.set(shape.key, known);
     }
     this.#last = known;
@@ -158,7 +90,7 @@ export class PackedEncoding implements MessageEncoding<PackedMessage> {
 }
 
 interface KnownShape extends MessageShape {
-  readonly valuesOf: FieldValues;
+  readonly pack: MessagePacker;
 }
 
 function readShape(reader: ValueReader, shape: MessageShape, rows: number): (row: number) => unknown {
