@@ -209,4 +209,70 @@ describe('packed frames', () => {
     }));
     expect(digestOf(write(used, placed))).toBe(digestOf(write(createMessageEncoding('packed'), placed)));
   });
+
+  describe('with texts that repeat', () => {
+    /** One field, a message for each value. */
+    const column = (values: readonly unknown[]): readonly Placed[] =>
+      values.map((value, index) => ({ message: { value }, coordinate: index, output: 0 }));
+    const cycle = (count: number, differ: number, length = 20): unknown[] =>
+      Array.from({ length: count }, (_, index) => String(index % differ).padStart(length, 'x'));
+    const bytesOf = (values: readonly unknown[]): number =>
+      write(createMessageEncoding('packed'), column(values)).length;
+
+    it('hold each text once, and a byte a message', () => {
+      // Three bytes of a message are its position.
+      expect(bytesOf(cycle(2_000, 10))).toBeLessThan(2_000 * 4 + 500);
+      expect(bytesOf(cycle(2_000, 10))).toBeGreaterThan(2_000 * 4);
+    });
+
+    it('hold all texts one after the other where too many differ', () => {
+      const separate = 2_000 * (3 + 1 + 20);
+      expect(bytesOf(cycle(2_000, 2_000))).toBeGreaterThan(separate);
+      expect(bytesOf(cycle(2_000, 257))).toBeGreaterThan(separate);
+    });
+
+    it('hold no byte a message where that takes more than it spares', () => {
+      expect(bytesOf(['a', 'b', 'c', 'd', 'e', 'f', 'a'])).toBeLessThanOrEqual(
+        bytesOf(['a', 'b', 'c', 'd', 'e', 'f', 'g']),
+      );
+      expect(bytesOf([null, null, null])).toBe(bytesOf(['', '', '']));
+    });
+
+    it.each<[string, readonly unknown[]]>([
+      ['nothing but the same', cycle(500, 1)],
+      ['as many as a byte tells apart', [...cycle(1_000, 100), ...cycle(1_000, 256), ...cycle(1_000, 256)]],
+      ['one more, late', [...cycle(1_000, 100), ...cycle(1_000, 256), ...cycle(1_000, 257)]],
+      ['null among them', [...cycle(300, 7), null, ...cycle(300, 7), null]],
+      ['a number at last', [...cycle(300, 7), 1]],
+      ['half of a pair at last', [...cycle(300, 7), '\ud83d']],
+      ['half of a pair again and again', [...cycle(300, 7), '\ud83d', 'x', '\ud83d', null, 'x']],
+      ['halves that are a pair together', [...cycle(300, 7), '\ud83d', '\ude00']],
+      ['other characters', Array.from({ length: 700 }, (_, index) => ['é', '語', '😀', null][index % 4])],
+      ['an object at last', [...cycle(300, 7), { a: 1 }]],
+    ])('arrive: %s', (_, values) => {
+      const encoding = createMessageEncoding('packed');
+      const bytes = write(encoding, column(values));
+      expect(encoding.read(bytes).messages.map((message) => (message as { value: unknown }).value)).toEqual(
+        values,
+      );
+      // Canonical: columns that were used for something else give the same bytes.
+      expect(digestOf(write(encoding, column(values)))).toBe(digestOf(bytes));
+    });
+
+    it('know their size, and do not count what repeats', () => {
+      const encoding = createMessageEncoding('packed');
+      const body = encoding.startBody();
+      for (const { message, coordinate, output } of column(cycle(5_000, 10, 300)))
+        body.add(encoding.encode(message), coordinate, output);
+      expect(body.size).toBeLessThan(5_000 * 5 + 40_000);
+      expect(body.finish().length).toBeLessThanOrEqual(body.size + 64);
+    });
+
+    it('tell an index that is in no dictionary as damage', () => {
+      const encoding = createMessageEncoding('packed');
+      const bytes = Uint8Array.from(write(encoding, column(cycle(200, 4))));
+      bytes[bytes.length - 1] = 4;
+      expect(codeOf(() => encoding.read(bytes))).toBe('E_FRAME_CORRUPT');
+    });
+  });
 });

@@ -4,7 +4,9 @@ import { ValueReader } from '../values/value-reader.ts';
 import { definedFields, isPlainObject, ValueWriter } from '../values/value-writer.ts';
 import type { MessageEncoding, MessagesBodyWriter } from './message-encoding.ts';
 import { messageMaker, shapeOf, type Message, type MessageShape } from './message-shape.ts';
-import { ColumnWriter, readColumn, type ColumnValue } from './packed-column.ts';
+import type { ColumnValue } from './packed-column.ts';
+import { readColumn } from './packed-column-reader.ts';
+import { ColumnWriter } from './packed-column-writer.ts';
 import { LOOSE, messagePacker, packLoose, type MessagePacker, type PackedMessage } from './packed-message.ts';
 
 /** Messages with ever new names (ids as field names) must not fill the memory. */
