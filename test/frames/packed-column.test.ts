@@ -67,7 +67,10 @@ describe('a column', () => {
         const body = new ValueWriter();
         column.writeTo(body);
         // What is no text takes what it takes; lengths and indexes are a few bytes each.
-        const sizeOfOthers = others.reduce<number>((sum, value) => sum + 12 + String(value).length, 0);
+        const sizeOfOthers = others.reduce<number>(
+          (sum, value) => sum + 12 + String(value as number | bigint | boolean).length,
+          0,
+        );
         expect(body.length).toBeLessThanOrEqual(units + surplus + 4 * values.length + sizeOfOthers + 16);
       }),
       { numRuns: 500 },

@@ -13,7 +13,7 @@ import { broken, lakePipeline } from './lake-pipeline.ts';
 import { fillLake } from './lakes.ts';
 
 const object = { bucket: 'lake', key: 'a', version: 'v', size: 1 };
-const position = (output: number) => () => ({ kind: 'row', object, coordinate: 7, output }) as const;
+const positionOf = (output: number) => ({ kind: 'row', object, coordinate: 7, output }) as const;
 
 function pipelineOf(analyze: object): AnyPipeline {
   return definePipeline({
@@ -31,7 +31,7 @@ function pipelineOf(analyze: object): AnyPipeline {
 
 function effectsOf(analyze: object, messages: readonly unknown[] = [{ n: 1 }]) {
   const fold = new EffectsFold(pipelineOf(analyze), 'p@1');
-  messages.forEach((message, index) => fold.add(message, position(index)));
+  messages.forEach((message, index) => fold.add(message, index, positionOf));
   return fold.finish();
 }
 

@@ -254,9 +254,13 @@ function foldKeyed(
     }
     if (entry.filtered) filtered++;
     messages += entry.messages.length;
-    for (const [output, message] of entry.messages.entries()) {
-      fold.add(message, () => ({ kind: 'key', source: origin.source, key: entry.key, output }));
-    }
+    const positionOf = (output: number): Position => ({
+      kind: 'key',
+      source: origin.source,
+      key: entry.key,
+      output,
+    });
+    for (const [output, message] of entry.messages.entries()) fold.add(message, output, positionOf);
   }
   const totals = { rows, pruned: 0, filtered, failed, transformed: rows - filtered - failed, messages };
   return { effects: fold.finish(), totals };
@@ -289,8 +293,11 @@ async function applyRedrive(
 ): Promise<void> {
   const { generation, run, build } = header;
   const fold = new EffectsFold(context.pipeline, generation);
-  for (const [index, message] of body.messages.entries())
-    fold.add(message, () => ({ ...body.position, output: body.outputs[index] as number }));
+  const positionOf = (index: number): Position => ({
+    ...body.position,
+    output: body.outputs[index] as number,
+  });
+  for (const [index, message] of body.messages.entries()) fold.add(message, index, positionOf);
   const effects = fold.finish();
   const failed = body.failure ?? effects.failures[0];
   // The failure of one message of a row goes on standing for the whole row: the next redrive needs all of them.

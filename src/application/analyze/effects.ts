@@ -28,17 +28,18 @@ export class EffectsFold {
     this.#keeping = keepingOf(pipeline);
   }
 
-  add(message: unknown, position: () => Position): void {
+  /** @param index which of the messages it is, for `positionOf`: few positions are ever asked for */
+  add(message: unknown, index: number, positionOf: (index: number) => Position): void {
     try {
       const finding = this.#flagOf(message);
       this.#fold.add(message);
-      if (finding !== null) this.#flags.push({ position: position(), finding });
+      if (finding !== null) this.#flags.push({ position: positionOf(index), finding });
       this.#applied++;
     } catch (thrown) {
       this.#failures.push(
         failureOf(
           this.#generation,
-          position(),
+          positionOf(index),
           'analyze',
           thrown,
           'E_ANALYZE',

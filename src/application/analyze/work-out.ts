@@ -2,6 +2,7 @@ import { DomainError } from '../../domain/errors.ts';
 import type { FrameHeader, MessagesBody, SectionOrigin } from '../../domain/frame.ts';
 import type { AnyPipeline } from '../../domain/pipeline.ts';
 import type { Effects } from '../../domain/ports/result-store.ts';
+import type { Position } from '../../domain/position.ts';
 import { unpackFrame } from '../frames/frame-codec.ts';
 import { decodeValue } from '../values/value-reader.ts';
 import { encodeValue } from '../values/value-writer.ts';
@@ -57,13 +58,12 @@ export function effectsOfMessages(
 ): Effects {
   const { object } = origin as SectionOrigin;
   const fold = new EffectsFold(pipeline, generation);
-  for (let index = 0; index < messages.length; index++) {
-    fold.add(messages[index], () => ({
-      kind: 'row',
-      object,
-      coordinate: coordinates[index] as number,
-      output: outputs[index] as number,
-    }));
-  }
+  const positionOf = (index: number): Position => ({
+    kind: 'row',
+    object,
+    coordinate: coordinates[index] as number,
+    output: outputs[index] as number,
+  });
+  for (let index = 0; index < messages.length; index++) fold.add(messages[index], index, positionOf);
   return fold.finish();
 }

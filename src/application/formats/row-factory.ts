@@ -1,4 +1,5 @@
 import type { Row } from '../../domain/row.ts';
+import { codeOf, generated } from '../generated-code.ts';
 
 /** Makes rows with fixed keys from values in the same order. */
 export type RowFactory = (values: readonly unknown[]) => Row;
@@ -89,8 +90,7 @@ function compiled(lines: readonly string[]): Function {
   const code = lines.join('\n');
   let maker = makers.get(code);
   if (maker === undefined) {
-    // oxlint-disable-next-line typescript/no-implied-eval -- names go in as string literals alone
-    maker = (new Function(code) as () => Function)();
+    maker = generated(code) as Function;
     const [oldest] = makers.keys();
     if (oldest !== undefined && makers.size >= MAX_MAKERS) makers.delete(oldest);
     makers.set(code, maker);
@@ -108,12 +108,4 @@ function rowWithRoom(columns: number): string[] {
     '}',
     `for (let i = 0; i < ${SAMPLES}; i++) new Row(true);`,
   ];
-}
-
-/**
- * Code for a string literal. JSON is one in JavaScript for every text, also with U+2028 and U+2029, so that no
- * column's name can become code.
- */
-export function codeOf(text: string): string {
-  return JSON.stringify(text);
 }

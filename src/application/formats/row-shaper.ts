@@ -3,8 +3,9 @@ import { columnNames, columnType, type Columns } from '../../domain/columns.ts';
 import { DomainError } from '../../domain/errors.ts';
 import { columnsOfWhere, compileWhere } from '../../domain/predicate.ts';
 import type { Row } from '../../domain/row.ts';
+import { codeOf, generated } from '../generated-code.ts';
 import type { ReadOptions } from './decoder.ts';
-import { codeOf, generateRowMaker } from './row-factory.ts';
+import { generateRowMaker } from './row-factory.ts';
 
 /** Makes what a pipeline asked for out of what a decoder read. */
 export interface RowShaper {
@@ -113,11 +114,9 @@ function finisher(
     return (decoded) => copy(decoded, casts);
   }
   const statements = finished.map(({ name, value }) => `decoded[${codeOf(name)}] = ${value};`);
-  // oxlint-disable-next-line typescript/no-implied-eval -- names go in as string literals alone
-  const finish = new Function('decoded', 'casts', [...statements, 'return decoded;'].join('\n')) as (
-    decoded: Row,
-    casts: readonly Cast[],
-  ) => Row;
+  const finish = generated(
+    ['return (decoded, casts) => {', ...statements, 'return decoded;', '};'].join('\n'),
+  ) as (decoded: Row, casts: readonly Cast[]) => Row;
   return (decoded) => finish(decoded, casts);
 }
 

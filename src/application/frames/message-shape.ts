@@ -1,3 +1,4 @@
+import { codeOf, generated } from '../generated-code.ts';
 import { setField } from '../values/value-reader.ts';
 
 /** The names of a message's fields, in their order. */
@@ -43,16 +44,10 @@ export function messageMaker({ names, key }: MessageShape, columns: Columns, row
 function makerCode(names: readonly string[]): string {
   // Without brackets it would be the prototype; with them the others would be slower.
   const fields = names.map((name, at) =>
-    name === '__proto__' ? `['__proto__']: c${at}[row]` : `${JSON.stringify(name)}: c${at}[row]`,
+    name === '__proto__' ? `['__proto__']: c${at}[row]` : `${codeOf(name)}: c${at}[row]`,
   );
   const columns = names.map((_, at) => `c${at}`);
   return `return ([${columns.join(', ')}]) => (row) => ({ ${fields.join(', ')} });`;
-}
-
-/** What code returns. */
-export function generated(code: string): unknown {
-  // oxlint-disable-next-line typescript/no-implied-eval -- names go in as string literals alone
-  return (new Function(code) as () => unknown)();
 }
 
 /** Made once for each shape, and forgotten once there are many others. */

@@ -1,12 +1,7 @@
 import { Buffer } from 'node:buffer';
+import { codeOf, generated } from '../generated-code.ts';
 import { encodeValue } from '../values/value-writer.ts';
-import {
-  generated,
-  keptByKey,
-  MAX_COMPILED_NAMES,
-  type Message,
-  type MessageShape,
-} from './message-shape.ts';
+import { keptByKey, MAX_COMPILED_NAMES, type Message, type MessageShape } from './message-shape.ts';
 import type { EncodedMessage } from './message-encoding.ts';
 import { Snapshot, type ColumnValue } from './packed-column.ts';
 
@@ -76,9 +71,7 @@ export function messagePacker(shape: MessageShape): MessagePacker {
 /** @throws DomainError `E_MESSAGE_UNSUPPORTED` */
 export function packLoose(message: unknown): PackedMessage {
   const taken = nothingOf(LOOSE);
-  taken.values = [
-    message === undefined ? snapshot(message, 0, taken) : (takeValue(message, taken, 0) as ColumnValue),
-  ];
+  taken.values = [message === undefined ? snapshot(message, 0, taken) : takeValue(message, taken, 0)];
   return taken;
 }
 
@@ -125,7 +118,7 @@ function snapshot(value: unknown, depth: number, taken: Taken): Snapshot {
 function packerCode(names: readonly string[]): string {
   const fields = names.map(
     (name, at) => `
-let value${at} = message[${JSON.stringify(name)}];
+let value${at} = message[${codeOf(name)}];
 if (typeof value${at} === 'string' && value${at}.length <= ${SHORT_TEXT}) {
   units += value${at}.length;
   size += value${at}.length + 1;

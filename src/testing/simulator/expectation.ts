@@ -152,7 +152,7 @@ class Tally {
     totals.transformed++;
     totals.messages += messages.length;
     for (const message of messages)
-      this.#fold.add(message, () => ({ kind: 'key', source, key: '', output: 0 }));
+      this.#fold.add(message, 0, () => ({ kind: 'key', source, key: '', output: 0 }));
   }
 
   /** `null`: the row fails. Messages from elsewhere go by their key, and travel with their field names. */

@@ -3,7 +3,8 @@ import type { ColumnType } from '../../../domain/columns.ts';
 import { decimalIn } from '../../../domain/decimal.ts';
 import { timeIn } from '../../../domain/iso-time.ts';
 import type { Row } from '../../../domain/row.ts';
-import { codeOf, generateRowMaker } from '../row-factory.ts';
+import { codeOf } from '../../generated-code.ts';
+import { generateRowMaker } from '../row-factory.ts';
 import { CARRIAGE_RETURN, LINE_FEED, type CsvBytes } from './quote-scan.ts';
 
 /** Where the row that was cut ends: index of its newline. */

@@ -1,6 +1,7 @@
 import { isAscii, isUtf8, type Buffer } from 'node:buffer';
 import type { Row } from '../../../domain/row.ts';
-import { codeOf, generateRowMaker } from '../row-factory.ts';
+import { codeOf } from '../../generated-code.ts';
+import { generateRowMaker } from '../row-factory.ts';
 import type { RowCollector } from '../text/row-collector.ts';
 
 /** Collects a stretch of bytes that must be one JSON object. */
