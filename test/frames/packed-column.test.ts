@@ -68,7 +68,7 @@ describe('a column', () => {
         column.writeTo(body);
         // What is no text takes what it takes; lengths and indexes are a few bytes each.
         const sizeOfOthers = others.reduce<number>(
-          (sum, value) => sum + 12 + String(value as number | bigint | boolean).length,
+          (sum, value) => sum + 12 + `${value as number | bigint | boolean}`.length,
           0,
         );
         expect(body.length).toBeLessThanOrEqual(units + surplus + 4 * values.length + sizeOfOthers + 16);
