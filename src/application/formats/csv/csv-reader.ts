@@ -9,7 +9,7 @@ import type { Pause, RecordReader } from '../text/record-reader.ts';
 import type { TextWindow } from '../text/text-window.ts';
 import { textOfField, type CsvDialect } from './dialect.ts';
 import { FieldScan, type QuoteProblem } from './field-scan.ts';
-import { lineCutter, type LineCutter, type LineEnd } from './line-cutter.ts';
+import { lineCutter, type CutColumn, type LineCutter, type LineEnd } from './line-cutter.ts';
 import { CARRIAGE_RETURN, LINE_FEED, LINE_START, QUOTED, QuoteScan, type QuoteState } from './quote-scan.ts';
 import { WindowText } from './window-text.ts';
 
@@ -37,7 +37,8 @@ interface HugeRow {
 export class CsvReader implements RecordReader {
   readonly #reading: CsvReading;
   readonly #fields: FieldScan;
-  readonly #cutters: Readonly<Record<WindowText['encoding'], LineCutter | null>>;
+  readonly #columns: readonly CutColumn[];
+  readonly #cutters = new Map<WindowText['encoding'], LineCutter>();
   readonly #line: LineEnd = { next: 0 };
   readonly #text = new WindowText();
   readonly #quotes: QuoteScan;
@@ -56,16 +57,11 @@ export class CsvReader implements RecordReader {
     const indexOf = new Map(names.map((name, i) => [name, i]));
     const columns = reading.columns.filter((name) => indexOf.has(name));
     this.#indexes = columns.map((name) => indexOf.get(name) as number);
-    const cut = columns.map((name) => ({
+    this.#columns = columns.map((name, c) => ({
       name,
-      field: indexOf.get(name) as number,
+      field: this.#indexes[c] as number,
       type: columnType(reading.types, name),
     }));
-    this.#cutters = {
-      ascii: lineCutter(bytes, names.length, cut, 'ascii'),
-      utf8: lineCutter(bytes, names.length, cut, 'utf8'),
-      unknown: null,
-    };
     this.#plainRow = plainRow(columns, this.#indexes);
     this.#mixedRow = rowFactory(columns);
   }
@@ -84,7 +80,7 @@ export class CsvReader implements RecordReader {
     const line = this.#line;
     this.#text.follow(window);
     const { text } = this.#text;
-    const cut = this.#cutters[this.#text.encoding];
+    const cut = this.#cutterFor(this.#text.encoding);
     let i = window.start;
     for (;;) {
       while (i < end && i < stopIndex && isNewline(buffer[i])) i++;
@@ -107,6 +103,17 @@ export class CsvReader implements RecordReader {
       this.#row(window, i, next, into);
       i = next < end ? next + 1 : end;
     }
+  }
+
+  #cutterFor(encoding: WindowText['encoding']): LineCutter | null {
+    if (encoding === 'unknown') return null;
+    let cut = this.#cutters.get(encoding);
+    if (cut === undefined) {
+      const { bytes, names } = this.#reading.dialect;
+      cut = lineCutter(bytes, names.length, this.#columns, encoding);
+      this.#cutters.set(encoding, cut);
+    }
+    return cut;
   }
 
   /** @param next index of the newline after the row */

@@ -6,7 +6,7 @@ export const WINDOW_BYTES = 64 * 1024;
 const LINE_FEED = 0x0a;
 
 /** Behind `end`: the line feed, and what else a word of four bytes that starts there reaches. */
-const GUARD_BYTES = 4;
+export const GUARD_BYTES = 4;
 
 /**
  * A stretch of text that slides over its stream. Readers take bytes from `start`; what they leave is kept when it is
