@@ -19,12 +19,25 @@ import { functionNames, type FunctionName } from '../src/entrypoints/cli/build/m
 import { ExecutionEnvironment } from '../src/testing/lambda/index.ts';
 import { runtimeClient } from '../test/servers/lambda/runtime-client.ts';
 
+const USAGE = `node bench/cold-start.ts [options]
+
+  --pipeline <file>  whose functions (default examples/lane-performance.ts)
+  --starts <n>       of each function, in turn (default 15)
+  --help
+`;
+
 const { values } = parseArgs({
   options: {
     pipeline: { type: 'string', default: 'examples/lane-performance.ts' },
     starts: { type: 'string', default: '15' },
+    help: { type: 'boolean', default: false },
   },
 });
+const starts = Number(values.starts);
+if (values.help || !Number.isInteger(starts) || starts < 1) {
+  (values.help ? process.stdout : process.stderr).write(USAGE);
+  process.exit(values.help ? 0 : 2);
+}
 
 interface Started {
   readonly says: string;
@@ -37,7 +50,7 @@ interface Started {
 const scratch = await mkdtemp(path.join(tmpdir(), 'sluice-cold-start-'));
 try {
   const all = [await nothing(), ...(await built('', [])), ...(await built(', of the least', optionalParts))];
-  for (let start = 0; start < Number(values.starts); start++) for (const each of all) await startOnce(each);
+  for (let start = 0; start < starts; start++) for (const each of all) await startOnce(each);
   process.stdout.write(`${''.padEnd(26)}bundle kB   init: median fastest   first reply: median fastest\n`);
   for (const { says, folder, init, reply } of all) {
     const { size } = await stat(path.join(folder, 'index.mjs'));

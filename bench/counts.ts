@@ -8,7 +8,19 @@ import { changedWork, HOW_TO_ACCEPT } from './counts/compare.ts';
 import { countWork, type CountedWork } from './counts/counted-work.ts';
 import { repositoryFile } from './harness/places.ts';
 
-const { values } = parseArgs({ options: { accept: { type: 'boolean', default: false } } });
+const USAGE = `npm run bench:counts -- [options]
+
+  --accept  what was counted is right from now on: writes test/work/counts.json
+  --help
+`;
+
+const { values } = parseArgs({
+  options: { accept: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+});
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit();
+}
 const file = repositoryFile('test/work/counts.json');
 const now = await countWork();
 if (values.accept) await writeFile(file, `${JSON.stringify(now, null, 2)}\n`);

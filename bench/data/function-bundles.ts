@@ -3,6 +3,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildPipeline } from '../../src/entrypoints/cli/build/build-pipeline.ts';
+import { bundleSettings } from '../../src/entrypoints/cli/build/bundle-function.ts';
 import { optionalParts } from '../../src/entrypoints/cli/build/left-out.ts';
 import { functionNames, type FunctionName } from '../../src/entrypoints/cli/build/manifest.ts';
 import { moduleOf, repositoryFile } from '../harness/places.ts';
@@ -34,20 +35,7 @@ export async function powertoolsFunctions(): Promise<readonly FunctionBundle[]> 
       await build({
         entryPoints: [fileURLToPath(moduleOf(`peers/lambda/${name}`))],
         outfile: path.join(folder, 'index.mjs'),
-        bundle: true,
-        platform: 'node',
-        target: 'node22',
-        format: 'esm',
-        mainFields: ['module', 'main'],
-        minifySyntax: true,
-        minifyWhitespace: true,
-        sourcemap: 'linked',
-        sourcesContent: false,
-        legalComments: 'none',
-        logLevel: 'silent',
-        banner: {
-          js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-        },
+        ...bundleSettings,
       });
       return bundleIn(name, folder);
     }),

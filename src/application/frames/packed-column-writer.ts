@@ -19,6 +19,8 @@ const NO_INDEXES = new Uint8Array();
 
 /** Different texts that one byte can tell apart. */
 const MAX_DISTINCT = 256;
+/** A column whose texts hardly repeat is no dictionary: so many may differ, and a quarter of all. */
+const FEW_DISTINCT = 64;
 
 type Holding = 'empty' | 'dictionary' | 'text' | 'numbers' | 'values';
 
@@ -267,9 +269,6 @@ export class ColumnWriter {
     return texts;
   }
 }
-
-/** A column whose texts hardly repeat is no dictionary: so many may differ, and a quarter of all. */
-const FEW_DISTINCT = 64;
 
 /** Text that V8 cut out of a longer one keeps all of that. */
 function detached(text: string): string {

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Plugin } from 'esbuild';
+import type { BuildOptions, Plugin } from 'esbuild';
 import type { Format } from '../../../domain/pipeline.ts';
 import { sluiceEntries } from '../sluice-entries.ts';
 import { leavingOut, type OptionalPart } from './left-out.ts';
@@ -18,6 +18,26 @@ export interface FunctionSource {
   readonly without: readonly OptionalPart[];
 }
 
+/** How esbuild makes a function's bundle, whatever is in it. */
+export const bundleSettings = {
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  format: 'esm',
+  mainFields: ['module', 'main'],
+  minifySyntax: true,
+  minifyWhitespace: true,
+  sourcemap: 'linked',
+  sourcesContent: false,
+  // Whole texts lie beside the bundle: see `licenceTexts`.
+  legalComments: 'none',
+  logLevel: 'silent',
+  // Packages that are CommonJS ask for Node's modules by `require`, which an ES module does not have.
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
+} satisfies BuildOptions;
+
 /**
  * Bundles one function with the pipeline into a single ES module with its source map.
  *
@@ -32,24 +52,9 @@ export async function bundleFunction(
   const { metafile } = await build({
     stdin: { contents: entryOf(source), resolveDir: fileURLToPath(new URL('.', import.meta.url)) },
     outfile: outFile,
-    bundle: true,
-    platform: 'node',
-    target: 'node22',
-    format: 'esm',
-    mainFields: ['module', 'main'],
-    minifySyntax: true,
-    minifyWhitespace: true,
-    sourcemap: 'linked',
-    sourcesContent: false,
-    // Whole texts lie beside the bundle: see `licenceTexts`.
-    legalComments: 'none',
+    ...bundleSettings,
     metafile: true,
-    logLevel: 'silent',
-    // Packages that are CommonJS ask for Node's modules by `require`, which an ES module does not have.
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    plugins: [runningSluice, ...quickStart, ...leavingOut(source.without, source.format)],
+    plugins: [runningSluice, ...quickStart, leavingOut(source.without, source.format)],
     // Asked for by `pg` inside a try: the native client that nobody installed.
     external: ['pg-native'],
   });

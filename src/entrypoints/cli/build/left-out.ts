@@ -1,26 +1,20 @@
-import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'esbuild';
 import type { Format } from '../../../domain/pipeline.ts';
+import { replacing, type Replacement } from './replaced-modules.ts';
 
 /** What a deployment may have no use for, as its stack tells and its pipeline does not: clients of services that it has not. */
 export const optionalParts = ['redis', 'postgres'] as const;
 export type OptionalPart = (typeof optionalParts)[number];
 
-/** A module that is replaced by something of the same exports. */
-interface Replacement {
-  readonly module: RegExp;
-  readonly contents: string;
-}
-
 const replacements: Readonly<Record<OptionalPart, Replacement>> = {
   redis: {
-    module: /\/adapters\/redis\/module\.(ts|js)$/,
+    file: /[\\/]adapters[\\/]redis[\\/]module\.(ts|js)$/,
     // No refusal: a kept bundle finishes its tasks where its stack has Redis by now.
     contents: `import { ContainerModule } from 'inversify';
       export const redisDedupModule = () => new ContainerModule(() => {});`,
   },
   postgres: {
-    module: /\/results-database\.(ts|js)$/,
+    file: /[\\/]lambda[\\/]results-database\.(ts|js)$/,
     contents: `import { InfrastructureError } from 'sluice';
       const refuse = () => {
         throw new InfrastructureError('SLUICE_DATABASE_URL is set, and the function was built without postgres', { code: 'E_CONFIGURATION' });
@@ -33,13 +27,17 @@ const replacements: Readonly<Record<OptionalPart, Replacement>> = {
 const readers: readonly (Replacement & { readonly format: Format })[] = [
   {
     format: 'parquet',
-    module: /\/parquet\/decoder\.(ts|js)$/,
+    file: /[\\/]formats[\\/]parquet[\\/]decoder\.(ts|js)$/,
     contents: 'export const parquetDecoder = undefined;',
   },
-  { format: 'csv', module: /\/csv\/decoder\.(ts|js)$/, contents: 'export const csvDecoder = undefined;' },
+  {
+    format: 'csv',
+    file: /[\\/]formats[\\/]csv[\\/]decoder\.(ts|js)$/,
+    contents: 'export const csvDecoder = undefined;',
+  },
   {
     format: 'json',
-    module: /\/json\/json-decoder\.(ts|js)$/,
+    file: /[\\/]formats[\\/]json[\\/]json-decoder\.(ts|js)$/,
     contents: 'export const jsonDecoder = undefined;',
   },
 ];
@@ -49,21 +47,7 @@ const readers: readonly (Replacement & { readonly format: Format })[] = [
  *
  * @param format what the pipeline declares of its objects: readers of other formats are left out
  */
-export function leavingOut(without: readonly OptionalPart[], format: Format | undefined): readonly Plugin[] {
+export function leavingOut(without: readonly OptionalPart[], format: Format | undefined): Plugin {
   const others = format === undefined ? [] : readers.filter((reader) => reader.format !== format);
-  return [...without.map((part) => replacements[part]), ...others].map(replacing);
-}
-
-function replacing({ module, contents }: Replacement): Plugin {
-  const namespace = `without ${module.source}`;
-  return {
-    name: namespace,
-    setup(build) {
-      build.onResolve({ filter: module }, ({ path }) => ({ path, namespace }));
-      build.onLoad({ filter: /.*/, namespace }, () => ({
-        contents,
-        resolveDir: fileURLToPath(new URL('.', import.meta.url)),
-      }));
-    },
-  };
+  return replacing('left-out', [...without.map((part) => replacements[part]), ...others]);
 }
