@@ -42,6 +42,7 @@ const makeCase: MakeCase = async ({ rows, slowRows }) => {
       peer('aws-lambda-stream', 'aws-lambda-stream'),
       ours('sluice, json frames, 2 workers', 'json', 2),
       peer('uDSV + JSON + gzip', 'udsv'),
+      peer('the least: uDSV + columns + zstd', 'least', all),
       ours('sluice, 2 workers, a part of the rows', 'packed', 2, few),
       peer('DuckDB COPY to gzipped JSON', 'duckdb-copy', few, { columns, format: 'json' }),
       peer('DuckDB COPY to Parquet', 'duckdb-copy', all, { columns, format: 'parquet' }),
