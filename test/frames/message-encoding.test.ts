@@ -52,8 +52,8 @@ const fieldPools: fc.Arbitrary<FieldPools> = fc.uniqueArray(
   { selector: ([name]) => name, maxLength: 6 },
 );
 
-/** Text waits, up to 16,384 UTF-16 units of it, before it is known how many bytes it has: up to two more for each. */
-const MAX_UNCOUNTED = 2 * 16 * 1024;
+/** Text waits, up to 20,480 UTF-16 units of it, before it is known how many bytes it has: up to two more for each. */
+const MAX_UNCOUNTED = 2 * 20 * 1024;
 
 function messageOf(pools: FieldPools, index: number): unknown {
   return objectOf(pools.map(([name, values]) => [name, values[index % values.length]]));
@@ -164,6 +164,17 @@ describe.each<FrameCodec>(['packed', 'json'])('messages in %s frames', (codec) =
     expect(body.finish().length).toBeLessThanOrEqual(body.size + MAX_UNCOUNTED);
   });
 
+  it('can be measured, whatever text they hold', () => {
+    const encoding = createMessageEncoding(codec);
+    for (const text of ['x'.repeat(400), '語'.repeat(400), 'ö'.repeat(5_000), '語'.repeat(5_000)]) {
+      const encoded = encoding.encode({ text });
+      const bytes = Buffer.byteLength(text, 'utf8');
+      expect(encoding.measure(encoded)).toBeGreaterThanOrEqual(bytes);
+      expect(encoding.measure(encoded)).toBeLessThan(bytes + 32);
+      expect(3 * encoded.size).toBeGreaterThanOrEqual(bytes);
+    }
+  });
+
   it('tell damage as damage', () => {
     const encoding = createMessageEncoding(codec);
     fc.assert(
@@ -259,13 +270,19 @@ describe('packed frames', () => {
       expect(digestOf(write(encoding, column(values)))).toBe(digestOf(bytes));
     });
 
-    it('know their size, and do not count what repeats', () => {
-      const encoding = createMessageEncoding('packed');
-      const body = encoding.startBody();
-      for (const { message, coordinate, output } of column(cycle(5_000, 10, 300)))
-        body.add(encoding.encode(message), coordinate, output);
-      expect(body.size).toBeLessThan(5_000 * 5 + 40_000);
-      expect(body.finish().length).toBeLessThanOrEqual(body.size + 64);
+    it.each<[string, unknown]>([
+      ['a number', 1],
+      ['half of a pair', '\ud83d'],
+      ['an object', { a: 1 }],
+    ])('know their size, also where %s comes at last and all are written one by one', (_, last) => {
+      for (const character of ['x', 'ö', '語']) {
+        const encoding = createMessageEncoding('packed');
+        const body = encoding.startBody();
+        const values = Array.from({ length: 5_000 }, (__, index) => `${index % 4}${character.repeat(300)}`);
+        for (const { message, coordinate, output } of column([...values, last]))
+          body.add(encoding.encode(message), coordinate, output);
+        expect(body.finish().length).toBeLessThanOrEqual(body.size + MAX_UNCOUNTED + 5_000 * 5);
+      }
     });
 
     it('tell an index that is in no dictionary as damage', () => {
@@ -273,6 +290,18 @@ describe('packed frames', () => {
       const bytes = Uint8Array.from(write(encoding, column(cycle(200, 4))));
       bytes[bytes.length - 1] = 4;
       expect(codeOf(() => encoding.read(bytes))).toBe('E_FRAME_CORRUPT');
+    });
+
+    it('tell a field that is something else each time it is asked for: as it came the first time, or as undefined', () => {
+      const encoding = createMessageEncoding('packed');
+      let asked = 0;
+      const message = {
+        get once() {
+          return asked++ === 1 ? 'there' : undefined;
+        },
+      };
+      const bytes = write(encoding, [{ message, coordinate: 0, output: 0 }]);
+      expect(encoding.read(bytes).messages).toHaveLength(1);
     });
   });
 });

@@ -77,3 +77,15 @@ describe('a column', () => {
     );
   });
 });
+
+describe('a damaged column', () => {
+  it('has no dictionary of more texts than a byte tells apart', () => {
+    const body = new ValueWriter();
+    body.writeVarint(6);
+    body.writeVarint(257);
+    for (let at = 0; at < 257; at++) body.writeVarint(1);
+    body.writeVarint(0);
+    body.writeVarint(0);
+    expect(() => readColumn(new ValueReader(body.take()), 1, 0)).toThrow('more texts than a byte');
+  });
+});

@@ -211,3 +211,29 @@ function revoked(): unknown {
   revoke();
   return proxy;
 }
+
+test('a thousand measures are folded, and the one that refuses or throws is named', () => {
+  const many = (at: number, of: (m: Grouped) => number): Measures =>
+    Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, each) => [`m${each}`, each === at ? sum(of) : count()]),
+    );
+  const folded = createGroupFold({ groupBy, measures: many(700, () => 1) });
+  folded.add({ group: 'a' });
+  expect(folded.finish()).toHaveLength(1);
+  const refusing = createGroupFold({ groupBy, measures: many(700, () => 'x' as never) });
+  expect(thrownBy(() => refusing.add({ group: 'a' }))).toMatchObject({
+    code: 'E_MEASURE_VALUE',
+    message: 'measure m700 cannot take a string here',
+  });
+  expect(refusing.finish()).toEqual([]);
+  const throwing = createGroupFold({
+    groupBy,
+    measures: many(999, () => {
+      throw new Error('no');
+    }),
+  });
+  expect(thrownBy(() => throwing.add({ group: 'a' }))).toMatchObject({
+    code: 'E_ANALYZE',
+    message: 'measure m999 threw: no',
+  });
+});

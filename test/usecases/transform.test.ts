@@ -260,6 +260,11 @@ describe('a row that fails', () => {
     ['a function', { transform: () => () => 1 }, 'E_MESSAGE_UNSUPPORTED'],
     ['too large a message', { limits: { maxMessageBytes: 10 } }, 'E_MESSAGE_TOO_LARGE'],
     [
+      'too large a message, by bytes and not by characters',
+      { limits: { maxMessageBytes: 1_000 }, transform: () => ({ text: '語'.repeat(400) }) },
+      'E_MESSAGE_TOO_LARGE',
+    ],
+    [
       'partitionBy throws',
       {
         partitionBy: () => {

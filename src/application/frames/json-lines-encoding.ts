@@ -16,6 +16,10 @@ export class JsonLinesEncoding implements MessageEncoding<JsonLine> {
     return { text, size: Buffer.byteLength(text, 'utf8') };
   }
 
+  measure({ size }: JsonLine): number {
+    return size;
+  }
+
   startBody(): MessagesBodyWriter<JsonLine> {
     return new JsonLinesBodyWriter();
   }

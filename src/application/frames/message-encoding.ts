@@ -5,7 +5,9 @@ import { PackedEncoding } from './packed-encoding.ts';
 
 /** One message, taken out of the pipeline's hands: what happens to the object afterwards does not show. */
 export interface EncodedMessage {
-  /** What it adds to a body, in bytes. Short text counts as if it were ASCII until the body has written it. */
+  /**
+   * What it adds to a body, in bytes. A little text counts as if it were ASCII until the body has written it: it may have three times the bytes.
+   */
   readonly size: number;
 }
 
@@ -13,6 +15,8 @@ export interface EncodedMessage {
 export interface MessageEncoding<Encoded extends EncodedMessage = EncodedMessage> {
   /** @throws DomainError `E_MESSAGE_UNSUPPORTED` */
   encode(message: unknown): Encoded;
+  /** Bytes of a message, whatever its text is. */
+  measure(message: Encoded): number;
   startBody(): MessagesBodyWriter<Encoded>;
   /** @throws InfrastructureError `E_FRAME_CORRUPT`; a TypeError or RangeError where data has another shape than it should */
   read(bytes: Uint8Array): MessagesBody;
@@ -21,7 +25,7 @@ export interface MessageEncoding<Encoded extends EncodedMessage = EncodedMessage
 /** Collects the messages of one frame. The bytes are canonical: equal messages at equal positions, equal bytes. */
 export interface MessagesBodyWriter<Encoded extends EncodedMessage = EncodedMessage> {
   readonly count: number;
-  /** Bytes of the messages so far, before compression; where text is waiting that is not ASCII, up to 32 KiB too few. */
+  /** Bytes of the messages so far, before compression; where text is waiting that is not ASCII, up to 40 KiB too few. */
   readonly size: number;
   /** @param message what the encoding that started the body has encoded */
   add(message: Encoded, coordinate: number, output: number): void;

@@ -1,6 +1,16 @@
 import { InfrastructureError } from '../../domain/errors.ts';
 import type { ValueReader } from '../values/value-reader.ts';
-import { DICTIONARY, FLOAT64, INT16, INT32, INT8, INTEGERS, TEXT, VALUES } from './packed-column.ts';
+import {
+  DICTIONARY,
+  FLOAT64,
+  INT16,
+  INT32,
+  INT8,
+  INTEGERS,
+  MAX_DISTINCT,
+  TEXT,
+  VALUES,
+} from './packed-column.ts';
 
 /**
  * Reads `count` values of a column.
@@ -37,7 +47,9 @@ function readTexts(reader: ValueReader, count: number): readonly (string | null)
 }
 
 function readDictionary(reader: ValueReader, count: number): readonly (string | null)[] {
-  const texts = readTexts(reader, reader.readVarint());
+  const differ = reader.readVarint();
+  if (differ > MAX_DISTINCT) throw corrupt('a dictionary has more texts than a byte tells apart');
+  const texts = readTexts(reader, differ);
   const indexes = new Uint8Array(reader.readBytes(count));
   const list: (string | null)[] = [];
   for (let at = 0; at < indexes.length; at++) {

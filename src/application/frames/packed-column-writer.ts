@@ -7,6 +7,7 @@ import {
   INT32,
   INT8,
   INTEGERS,
+  MAX_DISTINCT,
   Snapshot,
   TEXT,
   VALUES,
@@ -17,8 +18,6 @@ const INITIAL_ITEMS = 32;
 const NO_NUMBERS = new Float64Array();
 const NO_INDEXES = new Uint8Array();
 
-/** Different texts that one byte can tell apart. */
-const MAX_DISTINCT = 256;
 /** A column whose texts hardly repeat is no dictionary: so many may differ, and a quarter of all. */
 const FEW_DISTINCT = 64;
 
@@ -32,6 +31,8 @@ export class ColumnWriter {
   readonly #lengths = new ValueWriter(0);
   #bytes = new ValueWriter(0);
   readonly #dictionary = new Map<string | null, number>();
+  /** Of each text in the dictionary, how many bytes it has more than UTF-16 units. */
+  #surpluses: number[] = [];
   #indexes = NO_INDEXES;
   /** UTF-16 units of texts that are in the dictionary already. */
   #spared = 0;
@@ -44,7 +45,7 @@ export class ColumnWriter {
   /**
    * Adds item `at` of every row: one loop for each kind of value, since choosing for every value costs more than adding it.
    *
-   * @returns how many bytes more than UTF-16 units the texts among them take; below 0 where they repeat
+   * @returns how many bytes the texts among them have more than UTF-16 units; as many where they repeat, since they may have to be written one by one
    */
   add(rows: readonly (readonly ColumnValue[])[], at: number): number {
     this.#surplus = 0;
@@ -102,6 +103,7 @@ export class ColumnWriter {
     this.#lengths.truncate(0);
     this.#bytes.truncate(0);
     this.#dictionary.clear();
+    this.#surpluses = [];
     this.#spared = 0;
     this.#count = 0;
     this.#areInt32 = true;
@@ -137,7 +139,7 @@ export class ColumnWriter {
    * Texts that repeat (states, currencies, places) take a byte each, and whoever reads them gets one string for all: a quarter of the
    * bytes of a frame before it is compressed.
    *
-   * @returns as `#addNumbers`; also where a text is one too many, or UTF-8 cannot hold it
+   * @returns the first row whose value is no text or null, or is one too many (the column holds text from there on), or that UTF-8 cannot hold
    */
   #addToDictionary(rows: readonly (readonly ColumnValue[])[], at: number, from: number): number {
     this.#indexes = withRoom(this.#indexes, this.#count, rows.length - from);
@@ -145,7 +147,6 @@ export class ColumnWriter {
     const dictionary = this.#dictionary;
     let count = this.#count;
     let spared = 0;
-    let added = '';
     let next: Holding = 'dictionary';
     let row = from;
     for (; row < rows.length; row++) {
@@ -157,6 +158,7 @@ export class ColumnWriter {
       const known = dictionary.get(value);
       if (known !== undefined) {
         indexes[count++] = known;
+        this.#surplus += this.#surpluses[known] as number;
         if (value !== null) spared += value.length;
         continue;
       }
@@ -170,15 +172,22 @@ export class ColumnWriter {
       }
       indexes[count++] = dictionary.size;
       dictionary.set(value === null ? null : detached(value), dictionary.size);
-      this.#lengths.writeVarint(value === null ? 0 : value.length + 1);
-      if (value !== null) added += value;
+      this.#surpluses.push(this.#addText(value));
     }
     this.#count = count;
     this.#spared += spared;
-    this.#surplus += this.#bytes.appendUtf8(added) - added.length - spared;
     if (next === 'text') this.#becomeText();
     else if (next === 'values') this.#becomeValues();
     return row;
+  }
+
+  /** @returns how many bytes it has more than UTF-16 units */
+  #addText(text: string | null): number {
+    this.#lengths.writeVarint(text === null ? 0 : text.length + 1);
+    if (text === null) return 0;
+    const surplus = this.#bytes.appendUtf8(text) - text.length;
+    this.#surplus += surplus;
+    return surplus;
   }
 
   /** @returns as `#addNumbers`; `from` where UTF-8 cannot hold a text */
@@ -230,7 +239,6 @@ export class ColumnWriter {
   /** Which way a column is written follows from its values alone, so all that came before is written again. */
   #becomeText(): void {
     const texts = this.#textsSoFar();
-    const before = this.#bytes.length;
     this.#lengths.truncate(0);
     this.#bytes.truncate(0);
     let text = '';
@@ -238,17 +246,15 @@ export class ColumnWriter {
       this.#lengths.writeVarint(item === null ? 0 : item.length + 1);
       if (item !== null) text += item;
     }
-    this.#surplus += this.#bytes.appendUtf8(text) - before;
+    this.#bytes.appendUtf8(text);
     this.#holds = 'text';
   }
 
   #becomeValues(): void {
-    const before = this.#bytes.length;
     const values = new ValueWriter(0);
     if (this.#holds === 'numbers')
       for (const number of this.#numbers.subarray(0, this.#count)) values.write(number);
     else for (const text of this.#textsSoFar()) values.write(text);
-    if (this.#holds === 'dictionary') this.#surplus += values.length - before;
     this.#bytes = values;
     this.#holds = 'values';
   }

@@ -7,12 +7,20 @@ import { messageMaker, shapeOf, type Message, type MessageShape } from './messag
 import type { ColumnValue } from './packed-column.ts';
 import { readColumn } from './packed-column-reader.ts';
 import { ColumnWriter } from './packed-column-writer.ts';
-import { LOOSE, messagePacker, packLoose, type MessagePacker, type PackedMessage } from './packed-message.ts';
+import {
+  LOOSE,
+  messagePacker,
+  packFields,
+  packLoose,
+  surplusOf,
+  type MessagePacker,
+  type PackedMessage,
+} from './packed-message.ts';
 
 /** Messages with ever new names (ids as field names) must not fill the memory. */
 const MAX_SHAPES = 10_000;
 
-/** What a body may hold before it puts it into columns: text, in UTF-16 units, and messages. */
+/** What a body may hold before it puts it into columns: text, in UTF-16 units, and messages of one shape. */
 const MAX_PENDING = 16 * 1024;
 const MAX_PENDING_MESSAGES = 64;
 
@@ -35,7 +43,11 @@ export class PackedEncoding implements MessageEncoding<PackedMessage> {
   encode(message: unknown): PackedMessage {
     if (!isFields(message)) return packLoose(message);
     const packed = this.#shapeOf(message).pack(message);
-    return packed ?? (this.#shapeOfNames(definedFields(message)).pack(message) as PackedMessage);
+    return packed ?? packFields(this.#shapeOfNames(definedFields(message)), message);
+  }
+
+  measure(message: PackedMessage): number {
+    return message.size - message.surplus + surplusOf(message);
   }
 
   startBody(): MessagesBodyWriter<PackedMessage> {

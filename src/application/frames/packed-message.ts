@@ -11,7 +11,7 @@ export interface PackedMessage extends EncodedMessage {
   readonly values: readonly ColumnValue[];
   /** Text among the values, in UTF-16 units. */
   readonly units: number;
-  /** Bytes that its longer texts have more than units, which its size knows. */
+  /** Bytes that they have more, where its size knows: in messages of much text. */
   readonly surplus: number;
 }
 
@@ -21,8 +21,8 @@ export type MessagePacker = (message: Message) => PackedMessage | undefined;
 /** What is not an object has one column and no names. */
 export const LOOSE: MessageShape = { names: [], key: '' };
 
-/** Longer text is measured at once; measuring what is shorter costs as much as writing it. */
-const SHORT_TEXT = 512;
+/** With more UTF-16 units of text a message is measured at once; what has less costs as much to measure as to write. */
+const LITTLE_TEXT = 4096;
 
 /** Its place among the others, in bytes. */
 const POSITION_BYTES = 3;
@@ -36,7 +36,12 @@ interface Taken {
 }
 
 type Take = (value: unknown, taken: Taken) => ColumnValue | undefined;
-type CompiledPacker = (message: Message, taken: Taken, takeField: Take) => PackedMessage | undefined;
+type CompiledPacker = (
+  message: Message,
+  taken: Taken,
+  takeField: Take,
+  measured: (taken: Taken) => PackedMessage,
+) => PackedMessage | undefined;
 
 /** Compiling takes as long as a hundred messages without it. */
 const COMPILED_FROM = 100;
@@ -53,7 +58,7 @@ export function messagePacker(shape: MessageShape): MessagePacker {
   let left = names.length <= MAX_COMPILED_NAMES ? COMPILED_FROM : Infinity;
   let compiled: CompiledPacker | undefined;
   return (message) => {
-    if (compiled !== undefined) return compiled(message, nothingOf(shape), takeField);
+    if (compiled !== undefined) return compiled(message, nothingOf(shape), takeField, measured);
     if (left-- === 0)
       compiled = keptByKey(compiledPackers, key, () => generated(packerCode(names)) as CompiledPacker);
     const taken = nothingOf(shape);
@@ -64,14 +69,40 @@ export function messagePacker(shape: MessageShape): MessagePacker {
       values.push(value);
     }
     taken.values = values;
-    return taken;
+    return measured(taken);
   };
+}
+
+/**
+ * Takes the fields as they are, and those that are undefined as that: a getter may give something else each time.
+ *
+ * @throws DomainError `E_MESSAGE_UNSUPPORTED`
+ */
+export function packFields(shape: MessageShape, message: Message): PackedMessage {
+  const taken = nothingOf(shape);
+  taken.values = shape.names.map((name) => takeValue(message[name], taken, 1));
+  return measured(taken);
 }
 
 /** @throws DomainError `E_MESSAGE_UNSUPPORTED` */
 export function packLoose(message: unknown): PackedMessage {
   const taken = nothingOf(LOOSE);
-  taken.values = [message === undefined ? snapshot(message, 0, taken) : takeValue(message, taken, 0)];
+  taken.values = [takeValue(message, taken, 0)];
+  return measured(taken);
+}
+
+/** How many bytes more than UTF-16 units a message's texts have. */
+export function surplusOf({ values }: PackedMessage): number {
+  let surplus = 0;
+  for (const value of values)
+    if (typeof value === 'string') surplus += Buffer.byteLength(value, 'utf8') - value.length;
+  return surplus;
+}
+
+function measured(taken: Taken): PackedMessage {
+  if (taken.units <= LITTLE_TEXT) return taken;
+  taken.surplus = surplusOf(taken);
+  taken.size += taken.surplus;
   return taken;
 }
 
@@ -89,11 +120,6 @@ function takeValue(value: unknown, taken: Taken, depth: number): ColumnValue {
     case 'string':
       taken.units += value.length;
       taken.size += value.length + 1;
-      if (value.length > SHORT_TEXT) {
-        const surplus = Buffer.byteLength(value, 'utf8') - value.length;
-        taken.surplus += surplus;
-        taken.size += surplus;
-      }
       return value;
     case 'number':
       taken.size += (value & 0x7f) === value ? 1 : 9;
@@ -114,24 +140,24 @@ function snapshot(value: unknown, depth: number, taken: Taken): Snapshot {
   return new Snapshot(bytes);
 }
 
-/** As `takeValue` for short text, numbers and the like, written out for each field; all else is left to `takeField`. */
+/** As `takeValue` for text, numbers and the like, written out for each field; all else is left to `takeField`. */
 function packerCode(names: readonly string[]): string {
   const fields = names.map(
     (name, at) => `
 let value${at} = message[${codeOf(name)}];
-if (typeof value${at} === 'string' && value${at}.length <= ${SHORT_TEXT}) {
+if (typeof value${at} === 'string') {
   units += value${at}.length;
   size += value${at}.length + 1;
 } else if (typeof value${at} === 'number') size += (value${at} & 0x7f) === value${at} ? 1 : 9;
 else if (typeof value${at} === 'boolean' || value${at} === null) size += 1;
 else if ((value${at} = takeField(value${at}, taken)) === undefined) return undefined;`,
   );
-  return `return (message, taken, takeField) => {
+  return `return (message, taken, takeField, measured) => {
 let size = 0, units = 0;
 ${fields.join('\n')}
 taken.size += size;
 taken.units += units;
 taken.values = [${names.map((_, at) => `value${at}`).join(', ')}];
-return taken;
+return measured(taken);
 };`;
 }

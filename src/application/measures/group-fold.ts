@@ -94,7 +94,7 @@ type Measuring = (
   plan: readonly PlannedMeasure[],
   refused: typeof REFUSED,
   failedMeasure: (measure: PlannedMeasure, thrown: unknown, inputs: readonly unknown[]) => unknown,
-  refusedMeasure: (measure: PlannedMeasure, value: unknown, inputs: readonly unknown[]) => unknown,
+  refusedMeasure: (measure: PlannedMeasure, at: number, inputs: readonly unknown[]) => unknown,
 ) => Measure;
 
 const measurings = new WeakMap<object, Measuring>();
@@ -119,17 +119,19 @@ function measuringCode(measures: number): string {
     ...each((at) => `const of${at} = plan[${at}].of, fold${at} = plan[${at}].fold;`),
     'return (message, group, groups) => {',
     'let at = 0;',
-    ...each((at) => `let input${at};`),
+    ...each((at) => `let input${at}, value${at};`),
     'try {',
     ...each((at) => `at = ${at}; if (of${at} !== undefined) input${at} = of${at}(message);`),
     '} catch (thrown) {',
     `throw failedMeasure(plan[at], thrown, ${inputs});`,
     '}',
+    'accepting: {',
     ...each(
-      (at) => `
-const value${at} = fold${at}.accept(input${at});
-if (value${at} === REFUSED) throw refusedMeasure(plan[${at}], input${at}, ${inputs});`,
+      (at) => `at = ${at}; if ((value${at} = fold${at}.accept(input${at})) === REFUSED) break accepting;`,
     ),
+    'at = -1;',
+    '}',
+    `if (at !== -1) throw refusedMeasure(plan[at], at, ${inputs});`,
     'let accumulators = groups.get(group);',
     'if (accumulators === undefined) {',
     `accumulators = [${each((at) => `fold${at}.create()`).join(', ')}];`,
@@ -147,9 +149,11 @@ function failedMeasure({ name }: PlannedMeasure, thrown: unknown, inputs: readon
   return new DomainError(`measure ${name} threw: ${messageOf(thrown)}`, { code: 'E_ANALYZE', cause: thrown });
 }
 
-function refusedMeasure({ name }: PlannedMeasure, value: unknown, inputs: readonly unknown[]): DomainError {
+function refusedMeasure({ name }: PlannedMeasure, at: number, inputs: readonly unknown[]): DomainError {
   inputs.forEach(ignoreRejection);
-  return new DomainError(`measure ${name} cannot take ${typeName(value)} here`, { code: 'E_MEASURE_VALUE' });
+  return new DomainError(`measure ${name} cannot take ${typeName(inputs[at])} here`, {
+    code: 'E_MEASURE_VALUE',
+  });
 }
 
 /** Of whatever was given, without asking it: it may be a proxy. */

@@ -158,12 +158,16 @@ export class SectionWriter {
   }
 
   #encode(message: unknown): EncodedMessage {
-    const encoded = this.#options.encoding.encode(message);
-    const { maxMessageBytes } = this.#options.pipeline.limits;
-    if (encoded.size > maxMessageBytes) {
-      throw new DomainError(`a message has ${encoded.size} bytes, the limit is ${maxMessageBytes}`, {
-        code: 'E_MESSAGE_TOO_LARGE',
-      });
+    const { encoding, pipeline } = this.#options;
+    const encoded = encoding.encode(message);
+    const { maxMessageBytes } = pipeline.limits;
+    // Text may have three times the bytes that it counts for.
+    if (3 * encoded.size > maxMessageBytes) {
+      const bytes = encoding.measure(encoded);
+      if (bytes > maxMessageBytes)
+        throw new DomainError(`a message has ${bytes} bytes, the limit is ${maxMessageBytes}`, {
+          code: 'E_MESSAGE_TOO_LARGE',
+        });
     }
     return encoded;
   }

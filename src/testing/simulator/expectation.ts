@@ -161,7 +161,9 @@ class Tally {
     try {
       const messages = this.#transform(row);
       for (const message of messages) {
-        const size = isOfObject ? this.#encoding.encode(message).size : encodeValue(message).length;
+        const size = isOfObject
+          ? this.#encoding.measure(this.#encoding.encode(message))
+          : encodeValue(message).length;
         if (size > limits.maxMessageBytes) return null;
         if (isOfObject && partitionBy !== undefined) partitionOfKey(partitionBy(message), partitions);
       }

@@ -129,7 +129,7 @@ function unrolledCutter(
     const last = field === fields - 1;
     const pass = last ? PASS_NEWLINE : passDelimiter(bytes);
     if (needed.has(field)) {
-      const value = typed(needed.get(field), 'start', 'stop', takeField(bytes, isAscii));
+      const value = typed(needed.get(field), '!isDoubled', takeField(bytes, isAscii));
       code.push(passField(bytes, isAscii), `const value${field} = ${value};`, pass);
     } else if (last) {
       code.push(passField(bytes), pass);
@@ -181,7 +181,7 @@ function loopingCutter(
       const taken = `start >= 0 ? text.slice(start, stop) : decoded(text, buffer, ~start, stop)`;
       return {
         name,
-        value: `(start = starts[${field}], stop = ends[${field}], ${typed(type, '(start < 0 ? ~start : start)', 'stop', taken)})`,
+        value: `(start = starts[${field}], stop = ends[${field}], ${typed(type, 'start >= 0', taken)})`,
       };
     }),
     before.join('\n'),
@@ -239,14 +239,18 @@ function takeField({ quote }: CsvBytes, isAscii: boolean): string {
   return `isDoubled ? ${take}.replaceAll(${codeOf(mark + mark)}, ${codeOf(mark)}) : ${take}`;
 }
 
-/** A number where the column's type is read from bytes and the field has the usual form of it. A third of the time of text that is cast. */
-function typed(type: ColumnType | undefined, start: string, stop: string, text: string): string {
+/**
+ * A number where the column's type is read from bytes and the field has the usual form of it. A third of the time of text that is cast.
+ *
+ * @param isPlain code: whether the field's bytes are its text; a quote may be a digit
+ */
+function typed(type: ColumnType | undefined, isPlain: string, text: string): string {
   switch (type) {
     case 'number':
     case 'integer':
-      return `(number = readDecimal(buffer, ${start}, ${stop})) === number ? number : ${text}`;
+      return `${isPlain} && (number = readDecimal(buffer, start, stop)) === number ? number : ${text}`;
     case 'timestamp':
-      return `(number = readTime(buffer, ${start}, ${stop})) === number ? number : ${text}`;
+      return `${isPlain} && (number = readTime(buffer, start, stop)) === number ? number : ${text}`;
     default:
       return text;
   }
