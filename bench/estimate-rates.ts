@@ -24,7 +24,7 @@ import { PgDatabase } from '../src/adapters/postgres/pg-database.ts';
 import { openPostgresResultStore } from '../src/adapters/postgres/result-store.ts';
 import { analyzeRecord } from '../src/application/analyze/analyze.ts';
 import { dispatch } from '../src/application/dispatch/dispatch.ts';
-import { createMessageEncoding } from '../src/application/frames/message-encoding.ts';
+import { createMessageEncoding } from '../src/application/frames/encodings.ts';
 import { generationOf } from '../src/application/generation.ts';
 import { mergeStates } from '../src/application/measures/state.ts';
 import { transformTask } from '../src/application/transform/transform.ts';

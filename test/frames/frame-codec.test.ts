@@ -9,7 +9,7 @@ import {
   unpackFrame,
   type FrameDraft,
 } from '../../src/application/frames/frame-codec.ts';
-import { createMessageEncoding } from '../../src/application/frames/message-encoding.ts';
+import { createMessageEncoding } from '../../src/application/frames/encodings.ts';
 import { fromTaggedJson, toTaggedJson } from '../../src/application/values/tagged-json.ts';
 import { encodeValue } from '../../src/application/values/value-writer.ts';
 import type { Failure } from '../../src/domain/failure.ts';

@@ -1,10 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/application/frames/frame-codec.ts';
-import {
-  createMessageEncoding,
-  type MessageEncoding,
-} from '../../src/application/frames/message-encoding.ts';
+import { createMessageEncoding } from '../../src/application/frames/encodings.ts';
+import type { MessageEncoding } from '../../src/application/frames/message-encoding.ts';
 import type { FrameCodec } from '../../src/domain/pipeline.ts';
 import { codeOf } from '../values/damage.ts';
 import { anyMessage, arrivedAs, objectOf, plainData } from '../values/plain-data.ts';

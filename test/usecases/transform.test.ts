@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { packFrame, unpackFrame } from '../../src/application/frames/frame-codec.ts';
-import { createMessageEncoding } from '../../src/application/frames/message-encoding.ts';
+import { createMessageEncoding } from '../../src/application/frames/encodings.ts';
 import { createRowTransformer } from '../../src/application/transform/row-transformer.ts';
 import { SectionWriter } from '../../src/application/transform/section-writer.ts';
 import { DomainError, InfrastructureError } from '../../src/domain/errors.ts';

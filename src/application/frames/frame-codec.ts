@@ -27,7 +27,7 @@ import { fromTaggedJson, toTaggedJson } from '../values/tagged-json.ts';
 import { decodeValue } from '../values/value-reader.ts';
 import { encodeValue } from '../values/value-writer.ts';
 import { isFrameBody, isFrameHeader } from './frame-shape.ts';
-import { createMessageEncoding } from './message-encoding.ts';
+import { createMessageEncoding } from './encodings.ts';
 
 /** A frame before it is packed: its body is encoded already. */
 export interface FrameDraft extends Omit<FrameHeader, 'format' | 'compression'> {

@@ -1,7 +1,4 @@
 import type { MessagesBody } from '../../domain/frame.ts';
-import type { FrameCodec } from '../../domain/pipeline.ts';
-import { JsonLinesEncoding } from './json-lines-encoding.ts';
-import { PackedEncoding } from './packed-encoding.ts';
 
 /** One message, taken out of the pipeline's hands: what happens to the object afterwards does not show. */
 export interface EncodedMessage {
@@ -30,8 +27,4 @@ export interface MessagesBodyWriter<Encoded extends EncodedMessage = EncodedMess
   /** @param message what the encoding that started the body has encoded */
   add(message: Encoded, coordinate: number, output: number): void;
   finish(): Uint8Array;
-}
-
-export function createMessageEncoding(codec: FrameCodec): MessageEncoding {
-  return codec === 'packed' ? new PackedEncoding() : new JsonLinesEncoding();
 }

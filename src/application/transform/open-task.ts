@@ -5,7 +5,7 @@ import type { ObjectSource } from '../../domain/ports/object-source.ts';
 import { andWhere } from '../../domain/predicate.ts';
 import type { Task } from '../../domain/section.ts';
 import type { RowBatch } from '../formats/decoder.ts';
-import { createMessageEncoding } from '../frames/message-encoding.ts';
+import { createMessageEncoding } from '../frames/encodings.ts';
 import { openObject } from '../reading/open-object.ts';
 import { createRowTransformer } from './row-transformer.ts';
 import { SectionWriter } from './section-writer.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { digestOf, encodeBody, packFrame, unpackFrame } from '../../../src/application/frames/frame-codec.ts';
-import { createMessageEncoding } from '../../../src/application/frames/message-encoding.ts';
+import { createMessageEncoding } from '../../../src/application/frames/encodings.ts';
 import { encodeValue } from '../../../src/application/values/value-writer.ts';
 import type { Failure } from '../../../src/domain/failure.ts';
 import type { Frame, FrameBody, FrameHeader } from '../../../src/domain/frame.ts';

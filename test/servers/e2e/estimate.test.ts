@@ -5,7 +5,7 @@ import { SendMessageBatchCommand, SendMessageCommand } from '@aws-sdk/client-sqs
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createMessageEncoding } from '../../../src/application/frames/message-encoding.ts';
+import { createMessageEncoding } from '../../../src/application/frames/encodings.ts';
 import { buildPipeline } from '../../../src/entrypoints/cli/build/build-pipeline.ts';
 import { deployedByDefault } from '../../../src/entrypoints/cli/estimate/deployment.ts';
 import { quantitiesOf, type Quantities } from '../../../src/entrypoints/cli/estimate/quantities.ts';
