@@ -83,9 +83,14 @@ async function frames(): Promise<
     }
     const encoding = createMessageEncoding(codec);
     const writer = encoding.startBody();
-    [{ lane: 'ZRH-JFK', delay: 3.5 }, { lane: 'JFK-ZRH', delay: 0, late: true }, 7].forEach((message, i) =>
-      writer.add(encoding.encode(message), i * 3, i % 2),
-    );
+    const messages = [
+      { lane: 'ZRH-JFK', delay: 3.5 },
+      { lane: 'JFK-ZRH', delay: 0, late: true },
+      7,
+      // Texts that repeat: a dictionary.
+      ...['swiss', 'delta', null, 'swiss', 'delta', 'swiss'].map((carrier) => ({ carrier })),
+    ];
+    messages.forEach((message, i) => writer.add(encoding.encode(message), i * 3, i % 2));
     const bytes = writer.finish();
     made.push({
       ...(await packFrame({
