@@ -118,7 +118,15 @@ describe('a take-over', () => {
           for (const { build } of await progressOf(world)) builds.add(build);
         },
       ),
-      { numRuns: 15 },
+      {
+        numRuns: 15,
+        // Drawn, one time in four the old build has applied all frames of an object's section: these always.
+        examples: [
+          [1, 40, false],
+          [2, 40, true],
+          [0, 0, true],
+        ],
+      },
     );
     expect([...builds].sort()).toEqual(['new', 'old']);
   });
