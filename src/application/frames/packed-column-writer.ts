@@ -13,6 +13,7 @@ import {
   VALUES,
   type ColumnValue,
 } from './packed-column.ts';
+import { readColumn } from './packed-column-reader.ts';
 
 const INITIAL_ITEMS = 32;
 const NO_NUMBERS = new Float64Array();
@@ -37,7 +38,7 @@ export class ColumnWriter {
   /** UTF-16 units of texts that are in the dictionary already. */
   #spared = 0;
   #numbers = NO_NUMBERS;
-  /** Numbers, or indexes. */
+  /** Of numbers or texts. */
   #count = 0;
   #areInt32 = true;
   #surplus = 0;
@@ -81,6 +82,18 @@ export class ColumnWriter {
   writeTo(body: ValueWriter): void {
     // A dictionary has a byte for each text; what follows from the values alone is whether it is worth that.
     if (this.#holds === 'dictionary' && this.#spared <= this.#count) this.#becomeText();
+    this.#writeHeld(body);
+    this.#holds = 'empty';
+    this.#lengths.truncate(0);
+    this.#bytes.truncate(0);
+    this.#dictionary.clear();
+    this.#surpluses = [];
+    this.#spared = 0;
+    this.#count = 0;
+    this.#areInt32 = true;
+  }
+
+  #writeHeld(body: ValueWriter): void {
     switch (this.#holds) {
       case 'numbers':
         this.#writeNumbers(body);
@@ -99,14 +112,6 @@ export class ColumnWriter {
         body.writeVarint(VALUES);
         body.append(this.#bytes.bytes());
     }
-    this.#holds = 'empty';
-    this.#lengths.truncate(0);
-    this.#bytes.truncate(0);
-    this.#dictionary.clear();
-    this.#surpluses = [];
-    this.#spared = 0;
-    this.#count = 0;
-    this.#areInt32 = true;
   }
 
   #writeTexts(body: ValueWriter): void {
@@ -210,6 +215,7 @@ export class ColumnWriter {
       return from;
     }
     this.#surplus += this.#bytes.appendUtf8(text) - text.length;
+    this.#count += row - from;
     if (row < rows.length) this.#becomeValues();
     return row;
   }
@@ -238,7 +244,7 @@ export class ColumnWriter {
 
   /** Which way a column is written follows from its values alone, so all that came before is written again. */
   #becomeText(): void {
-    const texts = this.#textsSoFar();
+    const texts = this.#soFar() as readonly (string | null)[];
     this.#lengths.truncate(0);
     this.#bytes.truncate(0);
     let text = '';
@@ -252,27 +258,16 @@ export class ColumnWriter {
 
   #becomeValues(): void {
     const values = new ValueWriter(0);
-    if (this.#holds === 'numbers')
-      for (const number of this.#numbers.subarray(0, this.#count)) values.write(number);
-    else for (const text of this.#textsSoFar()) values.write(text);
+    for (const value of this.#soFar()) values.write(value);
     this.#bytes = values;
     this.#holds = 'values';
   }
 
-  #textsSoFar(): readonly (string | null)[] {
-    if (this.#holds === 'dictionary') {
-      const texts = [...this.#dictionary.keys()];
-      return Array.from(this.#indexes.subarray(0, this.#count), (index) => texts[index] as string | null);
-    }
-    const lengths = new ValueReader(this.#lengths.bytes());
-    const text = new ValueReader(this.#bytes.bytes()).readText(this.#bytes.length);
-    const texts: (string | null)[] = [];
-    let at = 0;
-    while (!lengths.done) {
-      const length = lengths.readVarint();
-      texts.push(length === 0 ? null : text.slice(at, (at += length - 1)));
-    }
-    return texts;
+  /** What it holds, as whoever gets the frame would read it. */
+  #soFar(): readonly unknown[] {
+    const body = new ValueWriter(0);
+    this.#writeHeld(body);
+    return readColumn(new ValueReader(body.bytes()), this.#count, 0);
   }
 }
 
