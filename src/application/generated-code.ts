@@ -17,3 +17,18 @@ export function generated(code: string): unknown {
 export function codeOf(text: string): string {
   return JSON.stringify(text);
 }
+
+/** What is kept of one kind: shapes of messages, headers of files. */
+const MAX_KEPT = 64;
+
+/** Made once for each key, and forgotten once there are many others. */
+export function keptByKey<Made>(all: Map<string, Made>, key: string, make: () => Made): Made {
+  let made = all.get(key);
+  if (made === undefined) {
+    made = make();
+    const [oldest] = all.keys();
+    if (oldest !== undefined && all.size >= MAX_KEPT) all.delete(oldest);
+    all.set(key, made);
+  }
+  return made;
+}

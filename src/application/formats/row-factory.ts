@@ -1,5 +1,5 @@
 import type { Row } from '../../domain/row.ts';
-import { codeOf, generated } from '../generated-code.ts';
+import { codeOf, generated, keptByKey } from '../generated-code.ts';
 
 /** Makes rows with fixed keys from values in the same order. */
 export type RowFactory = (values: readonly unknown[]) => Row;
@@ -79,7 +79,6 @@ export function generateRowMaker(
       ]);
 }
 
-const MAX_MAKERS = 64;
 const makers = new Map<string, Function>();
 
 /**
@@ -88,14 +87,7 @@ const makers = new Map<string, Function>();
  */
 function compiled(lines: readonly string[]): Function {
   const code = lines.join('\n');
-  let maker = makers.get(code);
-  if (maker === undefined) {
-    maker = generated(code) as Function;
-    const [oldest] = makers.keys();
-    if (oldest !== undefined && makers.size >= MAX_MAKERS) makers.delete(oldest);
-    makers.set(code, maker);
-  }
-  return maker;
+  return keptByKey(makers, code, () => generated(code) as Function);
 }
 
 /** Code for a constructor of empty objects with room for so many columns inside. */

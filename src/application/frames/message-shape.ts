@@ -1,4 +1,4 @@
-import { codeOf, generated } from '../generated-code.ts';
+import { codeOf, generated, keptByKey } from '../generated-code.ts';
 import { setField } from '../values/value-reader.ts';
 
 /** The names of a message's fields, in their order. */
@@ -15,10 +15,9 @@ export type MessageMaker = (row: number) => Message;
 type Columns = readonly (readonly unknown[])[];
 
 /** Fewer messages take longer to compile for than they take without. */
-const COMPILED_FROM = 100;
+export const COMPILED_FROM = 100;
 /** With more names compiled code is no quicker. */
 export const MAX_COMPILED_NAMES = 250;
-const MAX_KEPT = 64;
 
 const makers = new Map<string, (columns: Columns) => MessageMaker>();
 
@@ -48,16 +47,4 @@ function makerCode(names: readonly string[]): string {
   );
   const columns = names.map((_, at) => `c${at}`);
   return `return ([${columns.join(', ')}]) => (row) => ({ ${fields.join(', ')} });`;
-}
-
-/** Made once for each shape, and forgotten once there are many others. */
-export function keptByKey<Made>(all: Map<string, Made>, key: string, make: () => Made): Made {
-  let made = all.get(key);
-  if (made === undefined) {
-    made = make();
-    const [oldest] = all.keys();
-    if (oldest !== undefined && all.size >= MAX_KEPT) all.delete(oldest);
-    all.set(key, made);
-  }
-  return made;
 }

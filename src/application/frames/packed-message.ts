@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { codeOf, generated } from '../generated-code.ts';
+import { codeOf, generated, keptByKey } from '../generated-code.ts';
 import { encodeValue } from '../values/value-writer.ts';
-import { keptByKey, MAX_COMPILED_NAMES, type Message, type MessageShape } from './message-shape.ts';
+import { COMPILED_FROM, MAX_COMPILED_NAMES, type Message, type MessageShape } from './message-shape.ts';
 import type { EncodedMessage } from './message-encoding.ts';
 import { Snapshot, type ColumnValue } from './packed-column.ts';
 
@@ -43,8 +43,6 @@ type CompiledPacker = (
   measured: (taken: Taken) => PackedMessage,
 ) => PackedMessage | undefined;
 
-/** Compiling takes as long as a hundred messages without it. */
-const COMPILED_FROM = 100;
 const compiledPackers = new Map<string, CompiledPacker>();
 
 /**
